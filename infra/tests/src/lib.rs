@@ -1,0 +1,1 @@
+//! Tests of the whole on a real running stack live in `tests/`.
