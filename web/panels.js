@@ -67,18 +67,28 @@ export function showApiProblem(problem, next) {
   });
 }
 
-/** Shows the step that failed, in words, with a field for the PIN if that is what is missing. */
+/**
+ * Shows the step that failed, in words, with a field for the PIN if that is what is missing. A failed
+ * onboarding, unlike an open one with a failed step, has ended: only a new signup helps.
+ */
 export function showFailure(state) {
   const step = state.steps?.find((one) => one.state === 'failed');
-  const { code, text } = step ? causeOf(step) : { code: '', text: 'The setup stopped.' };
-  const pin = code === PIN_MISMATCH;
+  const { code, text, action, turn } = step ? causeOf(step) : { code: '', text: 'The setup stopped.', action: '' };
+  const fresh = state.status === 'failed' || needsNewSignup(code);
+  const pin = !fresh && code === PIN_MISMATCH;
   showProblem({
-    title: pin ? 'The PIN of this number is needed' : 'One step needs attention',
+    title: failureTitle({ fresh, pin, turn }),
     detail: text,
-    action: step?.action ?? (pin ? 'Enter the right PIN.' : 'Try again.'),
-    next: needsNewSignup(code) ? 'restart' : 'retry',
+    action: action || (fresh ? 'Start again with Facebook.' : 'Try again.'),
+    next: fresh ? 'restart' : 'retry',
     pin,
   });
+}
+
+function failureTitle({ fresh, pin, turn }) {
+  if (fresh) return 'This signup cannot go on';
+  if (pin) return 'The PIN of this number is needed';
+  return turn === 'ours' ? 'One step has to wait' : 'One step needs attention';
 }
 
 /** Shows how the signup window ended without success. */

@@ -60,23 +60,22 @@ export function needsNewSignup(code) {
 }
 
 /**
- * The cause of a failed step as `{code, text}`. The server may send a code, a sentence or an object
- * with both; each is shown in words.
+ * Why a step failed as `{code, text, action, turn}`: `turn` is `ours` where the server tries again by
+ * itself. The cause is an object with a sentence, or only a code; each is shown in words.
  */
-export function causeOf(step) {
-  const cause = step.cause;
-  if (cause && typeof cause === 'object') {
-    const text = cause.detail ?? cause.message ?? cause.title ?? sentenceFor(cause.code);
-    return { code: cause.code ?? '', text };
-  }
-  const text = String(cause ?? '');
-  const [, code, rest] = /^([a-z][a-z0-9_]*)(?::\s*(.+))?$/s.exec(text) ?? [];
-  if (code) return { code, text: rest ?? sentenceFor(code) };
-  return { code: '', text: text || 'This step did not work.' };
+export function causeOf({ cause, action, turn }) {
+  const known = typeof cause === 'object' && cause !== null ? cause : { code: cause ?? '' };
+  return {
+    code: known.code ?? '',
+    text: known.detail || sentenceFor(known.code),
+    action: action || known.action || '',
+    turn: turn ?? known.turn,
+  };
 }
 
 function sentenceFor(code) {
-  return CAUSES[code] ?? `${humanise(code)}.`;
+  if (!code) return 'This step did not work.';
+  return CAUSES[code] ?? (code.includes(' ') ? code : `${humanise(code)}.`);
 }
 
 function humanise(name) {
