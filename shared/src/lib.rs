@@ -1,1 +1,14 @@
-//! What the functions share.
+//! What Switchboard's functions share: the domain, the ports that its flows need, the adapters that
+//! are those ports, and what turns Lambda's events into calls and results into answers.
+
+pub mod adapters;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod flows;
+pub mod http;
+pub mod ports;
+pub mod queue;
+pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,98 @@
+//! Whether and how an incoming message was answered. Kept on the message: it is the list of what is due.
+
+use super::Timestamp;
+use super::ids::MessageId;
+
+/// The state of the automatic answer to one incoming message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Not decided yet; found by the sweep from `due_at` on if no nudge comes.
+    Pending {
+        /// When it is due.
+        due_at: Timestamp,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// Answered by this message.
+    Answered(MessageId),
+    /// There is no answer, for a reason. With a message: the one that was tried.
+    None(NoAnswer, Option<MessageId>),
+}
+
+/// Why a message has no automatic answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoAnswer {
+    /// A later message of the same burst got the answer.
+    Superseded,
+    /// The bot is switched off.
+    BotOff,
+    /// No rule matched, and there is no language model to ask.
+    NoRule,
+    /// A person writes in this conversation.
+    Human,
+    /// The 24 hours are over.
+    WindowClosed,
+    /// A type that gets no answer: reactions, edits, system messages.
+    Type,
+    /// Not a live message: history, echoes, standby.
+    NotLive,
+    /// The client cannot send: off-boarded, suspended or not yet active.
+    ClientInactive,
+    /// The language model gave nothing usable, time and again.
+    ModelFailed,
+    /// The send's outcome is unknown; it is never repeated. A status may still resolve it.
+    SendUncertain,
+    /// Meta refused the answer for good.
+    RefusedByMeta,
+    /// A dependency was down for longer than an answer is worth waiting for.
+    GivenUp,
+}
+
+impl NoAnswer {
+    /// The word in records and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Superseded => "superseded",
+            Self::BotOff => "bot_off",
+            Self::NoRule => "no_rule",
+            Self::Human => "human",
+            Self::WindowClosed => "window_closed",
+            Self::Type => "type",
+            Self::NotLive => "not_live",
+            Self::ClientInactive => "client_inactive",
+            Self::ModelFailed => "model_failed",
+            Self::SendUncertain => "send_uncertain",
+            Self::RefusedByMeta => "refused_by_meta",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// Whether a message of this type is something that a customer expects an answer to.
+#[must_use]
+pub fn wants_answer(kind: &str) -> bool {
+    matches!(
+        kind,
+        "text"
+            | "image"
+            | "audio"
+            | "video"
+            | "document"
+            | "sticker"
+            | "location"
+            | "contacts"
+            | "interactive"
+            | "button"
+            | "order"
+    )
+}
+
+/// A note on the queue `answers` that something may be due. Losing it or doubling it does no harm.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nudge {
+    /// The incoming message.
+    pub message_id: MessageId,
+}

@@ -1,0 +1,123 @@
+//! One client and one customer.
+
+use std::time::Duration;
+
+use super::Timestamp;
+use super::ids::{BotId, Bsuid, ConversationId, InvalidId, PhoneNumberId, WaId};
+
+/// How long a customer's message opens the customer service window (Meta, pricing, 2026-08-25).
+pub const SERVICE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The names under which a customer was seen. At least one of the two is there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerNames {
+    /// Phone; absent for people with a username.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wa_id: Option<WaId>,
+    /// Business-scoped user id; absent in webhooks before April 2026.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bsuid: Option<Bsuid>,
+}
+
+impl CustomerNames {
+    /// The names as aliases, the better key first.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<CustomerKey> {
+        let bsuid = self.bsuid.as_ref().map(CustomerKey::from);
+        bsuid.into_iter().chain(self.wa_id.as_ref().map(CustomerKey::from)).collect()
+    }
+}
+
+/// The name that a conversation is kept under: the first one that we knew the customer by, the BSUID
+/// where there was one.
+#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CustomerKey(String);
+
+impl TryFrom<String> for CustomerKey {
+    type Error = InvalidId;
+    fn try_from(value: String) -> Result<Self, InvalidId> {
+        if value.parse::<WaId>().is_ok() || value.parse::<Bsuid>().is_ok() || is_group(&value) {
+            Ok(Self(value))
+        } else {
+            Err(InvalidId("CustomerKey"))
+        }
+    }
+}
+
+/// A group has its own key, so that a participant's private chat stays apart from it.
+fn is_group(s: &str) -> bool {
+    s.strip_prefix("group:").is_some_and(|id| !id.is_empty() && id.len() <= 200 && !id.contains(char::is_control))
+}
+
+impl CustomerKey {
+    /// A group chat, by Meta's group id.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if the id would not fit a key.
+    pub fn group(group_id: &str) -> Result<Self, InvalidId> {
+        Self::try_from(format!("group:{group_id}"))
+    }
+}
+
+impl From<&WaId> for CustomerKey {
+    fn from(id: &WaId) -> Self {
+        Self(id.as_ref().to_owned())
+    }
+}
+impl From<&Bsuid> for CustomerKey {
+    fn from(id: &Bsuid) -> Self {
+        Self(id.as_ref().to_owned())
+    }
+}
+impl From<CustomerKey> for String {
+    fn from(key: CustomerKey) -> String {
+        key.0
+    }
+}
+impl AsRef<str> for CustomerKey {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+impl std::fmt::Debug for CustomerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CustomerKey(…)")
+    }
+}
+
+/// What is kept of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversation {
+    /// The key.
+    pub id: ConversationId,
+    /// The bot that the client belongs to.
+    pub bot_id: BotId,
+    /// The client.
+    pub phone_number_id: PhoneNumberId,
+    /// How the customer can be addressed, from the newest message.
+    pub customer: CustomerNames,
+    /// Meta's time of the newest message either way.
+    pub last_message_at: Timestamp,
+    /// Until when free-form messages may be sent; `None` = the customer never wrote.
+    pub window_ends_at: Option<Timestamp>,
+    /// Until when the bot is silent because a person writes.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// What one message changes in its conversation. All of it only moves forward, so order and
+/// repetition do not matter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversationTouch {
+    /// The key.
+    pub id: ConversationId,
+    /// The bot that the client belongs to.
+    pub bot_id: BotId,
+    /// How the customer can be addressed.
+    pub customer: CustomerNames,
+    /// Meta's time of the message.
+    pub at: Timestamp,
+    /// Whether the customer wrote it: that opens the window.
+    pub inbound: bool,
+}

@@ -1,0 +1,22 @@
+//! What Switchboard knows, free of services, clocks and I/O: ids, secrets, signatures, messages,
+//! the onboarding ledger, the rules of answering and sending.
+
+pub mod answer;
+pub mod bot;
+pub mod client;
+pub mod conversation;
+pub mod draft;
+pub mod grant;
+pub mod ids;
+pub mod message;
+pub mod meta_error;
+pub mod onboarding;
+pub mod parcel;
+pub mod raw;
+pub mod seal;
+pub mod secret;
+pub mod signature;
+pub mod status;
+pub mod webhook;
+
+pub use jiff::Timestamp;

@@ -1,0 +1,97 @@
+//! What must never be seen. None of these has `Display`, `Serialize` or `PartialEq`; `Debug` is redacted.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::ids::InvalidId;
+
+macro_rules! secret {
+    ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, serde::Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(SecretString);
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(value: String) -> Result<Self, InvalidId> {
+                let $s: &str = &value;
+                if $valid { Ok(Self(value.into())) } else { Err(InvalidId(stringify!($name))) }
+            }
+        }
+
+        impl $name {
+            /// The only way out; inside the crate only, for adapters, sealing and hashing.
+            pub(crate) fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+    };
+}
+
+fn fits_a_header(s: &str) -> bool {
+    !s.is_empty() && s.len() <= 4096 && s.bytes().all(|b| b.is_ascii_graphic())
+}
+
+secret! {
+    /// A business token or our system user token: visible ASCII, so that it fits in a header.
+    AccessToken, |s| fits_a_header(s)
+}
+secret! {
+    /// The app secret: key of webhook signatures and of `appsecret_proof`.
+    AppSecret, |s| fits_a_header(s)
+}
+secret! {
+    /// The word that Meta repeats in the verification handshake.
+    VerifyToken, |s| fits_a_header(s)
+}
+secret! {
+    /// The code that Embedded Signup hands to the page: lives 30 s, works once
+    /// (Meta, Embedded Signup implementation, 2026-06-28).
+    SignupCode, |s| fits_a_header(s)
+}
+secret! {
+    /// A two-step verification PIN: exactly six digits, kept as text
+    /// (Meta, registration of business phone numbers, 2026-09).
+    Pin, |s| s.len() == 6 && s.bytes().all(|b| b.is_ascii_digit())
+}
+secret! {
+    /// The key of the language model's endpoint.
+    ModelKey, |s| fits_a_header(s)
+}
+
+impl Pin {
+    /// A PIN from random bytes of a CSPRNG. The remainder favours some PINs by less than 1 in 10^13.
+    ///
+    /// # Panics
+    /// Never: the number has six digits.
+    #[must_use]
+    pub fn from_random(random: [u8; 8]) -> Self {
+        let number = u64::from_be_bytes(random) % 1_000_000;
+        Self::try_from(format!("{number:06}")).expect("six digits")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_it() {
+        let token = AccessToken::try_from("EAAsecret".to_owned()).unwrap();
+        assert!(!format!("{token:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_pin_is_six_digits() {
+        for bad in ["12345", "1234567", "12345a", ""] {
+            assert!(Pin::try_from(bad.to_owned()).is_err());
+        }
+        assert_eq!(Pin::from_random([0; 8]).expose(), "000000");
+        assert_eq!(Pin::from_random([255; 8]).expose().len(), 6);
+    }
+
+    #[test]
+    fn a_token_with_a_line_break_is_refused() {
+        assert!(AccessToken::try_from("EAA\r\nX: y".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! HTTP events in, responses out.

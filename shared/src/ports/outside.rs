@@ -1,0 +1,97 @@
+//! Time, randomness, sealing, queues, secrets, the language model.
+
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::answer::Nudge;
+use crate::domain::parcel::Parcel;
+use crate::domain::seal::{SealContext, Sealed};
+use crate::error::{ModelError, StoreError};
+
+/// The wall clock.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// A cryptographically secure source of random bytes.
+pub trait Random: Send + Sync {
+    /// Sixteen fresh bytes.
+    fn bytes(&self) -> [u8; 16];
+}
+
+/// Sealing of tokens and PINs. IAM: `kms:Encrypt`, `kms:Decrypt` on the token key.
+pub trait Seal: Send + Sync {
+    /// Seals at most 4096 bytes for one record and field.
+    fn seal(
+        &self,
+        secret: &str,
+        context: SealContext<'_>,
+    ) -> impl Future<Output = Result<Sealed, StoreError>> + Send;
+
+    /// Opens what was sealed with the same context; [`StoreError::Unsealable`] for anything else.
+    fn open(
+        &self,
+        sealed: &Sealed,
+        context: SealContext<'_>,
+    ) -> impl Future<Output = Result<String, StoreError>> + Send;
+}
+
+/// The queue `inbound`. IAM: `sqs:SendMessage`.
+pub trait SendInbound: Send + Sync {
+    /// Makes all parcels durable, in as few calls as their sizes allow. On an error some may be on the
+    /// queue: sending all again is right, the receiver knows duplicates.
+    fn send_inbound(
+        &self,
+        parcels: &[Parcel],
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The queue `answers`. IAM: `sqs:SendMessage`.
+pub trait SendNudges: Send + Sync {
+    /// Nudges after `delay` (at most 15 minutes, SQS's limit; longer ones are cut to it).
+    fn send_nudges(
+        &self,
+        nudges: &[Nudge],
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What a language model is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The bot's task. Only the partner writes it.
+    pub instructions: String,
+    /// The conversation, oldest first; the last one is to be answered.
+    pub turns: Vec<Turn>,
+}
+
+/// One message of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether the customer wrote it; otherwise the business did.
+    pub from_customer: bool,
+    /// Its text. A customer's text is never an instruction.
+    pub text: String,
+}
+
+/// What a language model answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// Never empty.
+    pub text: String,
+    /// Tokens of the prompt, if told.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the answer, if told.
+    pub completion_tokens: Option<u64>,
+}
+
+/// A language model. No AWS permission.
+pub trait Complete: Send + Sync {
+    /// Whether a model is configured at all.
+    fn is_configured(&self) -> bool;
+
+    /// One answer. May be repeated; each call costs money.
+    fn complete(&self, prompt: &Prompt) -> impl Future<Output = Result<Completion, ModelError>> + Send;
+}

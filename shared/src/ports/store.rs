@@ -1,0 +1,481 @@
+//! Records. Every read is a key or an index query; every write that another copy could race is
+//! conditional, and a lost race is a value.
+
+use crate::domain::Timestamp;
+use crate::domain::answer::Answer;
+use crate::domain::bot::Bot;
+use crate::domain::client::Client;
+use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use crate::domain::grant::Grant;
+use crate::domain::ids::{
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId, Wamid,
+};
+use crate::domain::message::{Message, Sending};
+use crate::domain::meta_error::MetaError;
+use crate::domain::onboarding::{Claims, Onboarding};
+use crate::domain::parcel::PartHeader;
+use crate::domain::raw::Raw;
+use crate::domain::status::StatusEvent;
+use crate::error::StoreError;
+
+type Stored<T> = Result<T, StoreError>;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` = this was the last. It holds nothing secret.
+    pub next: Option<String>,
+}
+
+// ---- bots ------------------------------------------------------------------------------------
+
+/// Settings of bots. IAM: `dynamodb:GetItem` on bots.
+pub trait ReadBots: Send + Sync {
+    /// The bot with its settings; the defaults where nobody set any.
+    fn bot(&self, id: &BotId) -> impl Future<Output = Stored<Bot>> + Send;
+}
+
+// ---- clients ---------------------------------------------------------------------------------
+
+/// One client. IAM: `dynamodb:GetItem` on clients.
+pub trait ReadClients: Send + Sync {
+    /// `None` if the number was never onboarded here. Consistent.
+    fn client(&self, id: &PhoneNumberId) -> impl Future<Output = Stored<Option<Client>>> + Send;
+}
+
+/// Lists of clients. IAM: `dynamodb:Query` on indexes of clients, `dynamodb:BatchGetItem` on clients.
+pub trait ListClients: Send + Sync {
+    /// A bot's clients by phone number id, `after` excluded. Of a moment ago.
+    fn clients_of(
+        &self,
+        bot: &BotId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Page<Client>>> + Send;
+
+    /// All clients by phone number id, for admins.
+    fn all_clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Page<Client>>> + Send;
+}
+
+/// What became of a claim on a number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientClaim {
+    /// The record is ours; this is how it stands (an existing record keeps its PIN, status and dates).
+    Ours(Box<Client>),
+    /// The number is active or suspended under another bot.
+    InUse,
+}
+
+/// Writing of clients by an onboarding. IAM: `dynamodb:UpdateItem`, `dynamodb:GetItem` on clients.
+pub trait WriteClients: Send + Sync {
+    /// Makes the number this onboarding's: creates it, or takes over one of the same bot, or one that is
+    /// neither active nor suspended elsewhere. An existing record keeps `sealed_pin`, `created_at` and,
+    /// under the same bot, `status` and `onboarded_at`; the ids and the name are the new ones.
+    fn claim_client(&self, wanted: &Client) -> impl Future<Output = Stored<ClientClaim>> + Send;
+
+    /// Writes the record if it is still this onboarding's and bot's; `false` if it is not (nothing
+    /// changed). Leaves `last_message_at` as it is.
+    fn save_client(&self, client: &Client) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on clients.
+pub trait TouchClients: Send + Sync {
+    /// Moves `last_message_at` forward to `at`; an unknown client or an older time changes nothing.
+    fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+}
+
+// ---- grants ----------------------------------------------------------------------------------
+
+/// IAM: `dynamodb:GetItem` on grants.
+pub trait ReadGrants: Send + Sync {
+    /// Consistent.
+    fn grant(&self, id: &GrantId) -> impl Future<Output = Stored<Option<Grant>>> + Send;
+}
+
+/// IAM: `dynamodb:PutItem` on grants.
+pub trait WriteGrants: Send + Sync {
+    /// Writes the grant if its stored version is `expected` (`None` = there is none yet); `false` if
+    /// another writer was faster (nothing changed).
+    fn save_grant(&self, grant: &Grant, expected: Option<u64>) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+// ---- onboardings -----------------------------------------------------------------------------
+
+/// What became of starting an onboarding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Started {
+    /// It is new.
+    New,
+    /// The same code started one before.
+    Known(Box<Onboarding>),
+}
+
+/// Onboardings. IAM: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on onboardings.
+pub trait Onboardings: Send + Sync {
+    /// Creates it, unless the id is taken.
+    fn start_onboarding(&self, new: &Onboarding) -> impl Future<Output = Stored<Started>> + Send;
+
+    /// Consistent. `None` if unknown, or expired so long ago that the record is gone.
+    fn onboarding(&self, id: &OnboardingId) -> impl Future<Output = Stored<Option<Onboarding>>> + Send;
+
+    /// Takes the lease until `until` if nobody holds one at `now`; `None` if somebody does or the
+    /// onboarding is unknown. The same owner may take it again.
+    fn lease_onboarding(
+        &self,
+        id: &OnboardingId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Stored<Option<Onboarding>>> + Send;
+
+    /// Writes everything but `claims` if `owner` still holds the lease (even if it ran out); `false` if
+    /// another owner took it (nothing changed). Does not release the lease.
+    fn save_onboarding(
+        &self,
+        onboarding: &Onboarding,
+        owner: &str,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Gives the lease back, if `owner` still has it.
+    fn release_onboarding(&self, id: &OnboardingId, owner: &str) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Writes `claims`, and nothing else, whoever holds the lease.
+    fn save_claims(&self, id: &OnboardingId, claims: &Claims) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What the resuming schedule and the credit steps need besides. IAM: `dynamodb:Query` on the index
+/// `openByNextTry`, `PutItem` and `UpdateItem` on onboardings.
+pub trait OpenOnboardings: Send + Sync {
+    /// Open ones whose next try is due, the longest due first. Of a moment ago.
+    fn due_onboardings(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<OnboardingId>>> + Send;
+
+    /// Takes the lease of a client business for credit steps; `false` if another owner has it at `now`.
+    fn lease_business(
+        &self,
+        business: &BusinessId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Gives it back, if `owner` still has it.
+    fn release_business(&self, business: &BusinessId, owner: &str) -> impl Future<Output = Stored<()>> + Send;
+}
+
+// ---- messages --------------------------------------------------------------------------------
+
+/// What became of recording a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// It is new.
+    New,
+    /// It was there before; this is how it stands.
+    Known(Box<Message>),
+}
+
+/// Recording of what webhooks bring. IAM: `dynamodb:PutItem`, `UpdateItem`, `GetItem` on messages.
+pub trait RecordMessages: Send + Sync {
+    /// Writes an incoming message, unless its id is taken.
+    fn record_message(&self, message: &Message) -> impl Future<Output = Stored<Recorded>> + Send;
+
+    /// Merges a status into the message that it is about. With an intent of ours for this number the
+    /// message also gets its wamid, and an intended, unsent or uncertain send becomes accepted: a status
+    /// proves that Meta took it. Where no message is known by the wamid, the status waits for it under the
+    /// wamid (origin [`crate::domain::message::Origin::Elsewhere`] if it never comes). Answers the message
+    /// as it then stands, if there is one. `expires_at` is for a waiting record.
+    fn apply_status(
+        &self,
+        phone: &PhoneNumberId,
+        status: &StatusEvent,
+        expires_at: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<Option<Message>>> + Send;
+}
+
+/// Reading of messages. IAM: `dynamodb:GetItem`, `BatchGetItem` on messages, `Query` on its indexes.
+pub trait ReadMessages: Send + Sync {
+    /// By key. Consistent.
+    fn message(&self, id: &MessageId) -> impl Future<Output = Stored<Option<Message>>> + Send;
+
+    /// The newest messages of a conversation, newest first. Of a moment ago: the very latest may be
+    /// missing.
+    fn recent_messages(
+        &self,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<Message>>> + Send;
+}
+
+/// Which messages a page is of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Listing {
+    /// All of a bot's number: [`crate::domain::message::number_key`].
+    Number(String),
+    /// One conversation.
+    Conversation(ConversationId),
+}
+
+/// Pages of messages. IAM: `dynamodb:Query` on indexes of messages, `BatchGetItem` on messages.
+pub trait ListMessages: Send + Sync {
+    /// Newest first, `from` and `to` included, before the position `before` (a `next` of an earlier page).
+    fn list_messages(
+        &self,
+        listing: &Listing,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        before: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Page<Message>>> + Send;
+}
+
+/// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `dueAnswers`.
+pub trait Answers: Send + Sync {
+    /// Ends a pending answer, or resolves an uncertain one by [`Answer::Answered`]; `false` if it had
+    /// ended otherwise (nothing changed).
+    fn settle_answer(
+        &self,
+        id: &MessageId,
+        answer: &Answer,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Moves a pending answer's due time, and counts a try; nothing if it is not pending.
+    fn postpone_answer(&self, id: &MessageId, due_at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Messages whose pending answer was due before `now`, the longest due first. Of a moment ago.
+    fn due_answers(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<MessageId>>> + Send;
+}
+
+/// How a send ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SendOutcome {
+    /// Meta took it.
+    Accepted(Wamid),
+    /// Meta never took it; another try may succeed.
+    NotSent,
+    /// Meta refused it for good.
+    Refused(MetaError),
+    /// Unknown.
+    Uncertain,
+}
+
+/// The record of outgoing messages. IAM: `dynamodb:PutItem`, `UpdateItem`, `GetItem` on messages.
+pub trait RecordSends: Send + Sync {
+    /// Writes the intent before the call, unless its id is taken.
+    fn begin_send(&self, intent: &Message) -> impl Future<Output = Stored<Recorded>> + Send;
+
+    /// Claims a send that is [`Sending::NotSent`] for another try; `false` if it is anything else.
+    fn retake_send(&self, id: &MessageId, until: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Records how the call ended, and answers how the message then stands: a status may have come first
+    /// and proven more than `outcome` says. An accepted message becomes findable by its wamid, and
+    /// statuses that waited there are merged into it.
+    fn finish_send(
+        &self,
+        id: &MessageId,
+        outcome: &SendOutcome,
+    ) -> impl Future<Output = Stored<Sending>> + Send;
+}
+
+// ---- conversations ---------------------------------------------------------------------------
+
+/// Who the customer is. IAM: `dynamodb:BatchGetItem`, `GetItem`, `PutItem` on conversations.
+pub trait ResolveCustomers: Send + Sync {
+    /// The key of the customer who is known to this client by any of the names; a new customer gets the
+    /// best of them. Names not seen before become aliases. Two copies that meet a new customer at once
+    /// agree. `names` must hold at least one.
+    fn resolve_customer(
+        &self,
+        phone: &PhoneNumberId,
+        names: &CustomerNames,
+    ) -> impl Future<Output = Stored<CustomerKey>> + Send;
+
+    /// The key behind one name, if it is known.
+    fn find_customer(
+        &self,
+        phone: &PhoneNumberId,
+        name: &CustomerKey,
+    ) -> impl Future<Output = Stored<Option<CustomerKey>>> + Send;
+
+    /// Makes `new` another name of the customer known as `old` (number or id changed); nothing if `new`
+    /// is known already.
+    fn add_alias(
+        &self,
+        phone: &PhoneNumberId,
+        old: &CustomerKey,
+        new: &CustomerKey,
+    ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on conversations.
+pub trait TouchConversations: Send + Sync {
+    /// Takes a message into account; creates the conversation if it is new. Times only move forward.
+    fn touch_conversation(&self, touch: &ConversationTouch) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What became of claiming a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConversationClaim {
+    /// It is ours until the time that we asked for.
+    Won(Box<Conversation>),
+    /// Another copy has it until then.
+    Busy(Timestamp),
+    /// There is no such conversation.
+    Unknown,
+}
+
+/// The right to answer in a conversation, one at a time. IAM: `dynamodb:UpdateItem`, `GetItem` on
+/// conversations.
+pub trait ClaimConversations: Send + Sync {
+    /// Claims it until `until` if nobody has it at `now`.
+    fn claim_conversation(
+        &self,
+        id: &ConversationId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Stored<ConversationClaim>> + Send;
+
+    /// Gives it back, if `owner` still has it.
+    fn release_conversation(
+        &self,
+        id: &ConversationId,
+        owner: &str,
+    ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:GetItem` on conversations.
+pub trait ReadConversations: Send + Sync {
+    /// Consistent.
+    fn conversation(
+        &self,
+        id: &ConversationId,
+    ) -> impl Future<Output = Stored<Option<Conversation>>> + Send;
+}
+
+// ---- everything else that webhooks bring -----------------------------------------------------
+
+/// Something that a webhook told that is neither a message nor a status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountEvent {
+    /// The WABA where one is named, else the entry's id, else `-`.
+    pub owner: String,
+    /// Field and, for `account_update`, event: `account_update:PARTNER_ADDED`.
+    pub kind: String,
+    /// Meta's time, or ours where Meta gave none.
+    pub at: Timestamp,
+    /// SHA-256 of the raw bytes: the second arrival is the same record.
+    pub hash: String,
+    /// Whether it is time-stamped by Meta. If not, `at` is not part of the key.
+    pub dated: bool,
+    /// For `PARTNER_ADDED`: the client's portfolio.
+    pub business_id: Option<BusinessId>,
+    /// The change as it came.
+    pub raw: Raw,
+}
+
+/// Keeping of events. IAM: `dynamodb:PutItem` on events.
+pub trait RecordEvents: Send + Sync {
+    /// Writes it; a repetition changes nothing.
+    fn record_event(&self, event: &AccountEvent) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:Query` on events.
+pub trait ReadEvents: Send + Sync {
+    /// The portfolio of the newest `PARTNER_ADDED` for this account since `since`.
+    fn partner_added(
+        &self,
+        waba: &WabaId,
+        since: Timestamp,
+    ) -> impl Future<Output = Stored<Option<BusinessId>>> + Send;
+}
+
+/// Signed bytes that nobody understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    /// SHA-256 of the bytes: the second arrival is the same record.
+    pub id: String,
+    /// Why, in a stable word.
+    pub reason: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The bytes.
+    pub raw: Raw,
+}
+
+/// IAM: `dynamodb:PutItem` on quarantine.
+pub trait Quarantine: Send + Sync {
+    /// Writes it; a repetition changes nothing.
+    fn quarantine(&self, item: &Quarantined) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// Large things in numbered parts. IAM: `dynamodb:PutItem`, `Query` on blobs.
+pub trait Blobs: Send + Sync {
+    /// Stores one part (at most 390 kB); a repetition changes nothing.
+    fn put_part(
+        &self,
+        header: &PartHeader,
+        bytes: &[u8],
+        expires_at: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<()>> + Send;
+
+    /// All parts of a thing in order, or `None` while some are missing. Consistent.
+    fn parts(&self, name: &str, count: u32) -> impl Future<Output = Stored<Option<Vec<Vec<u8>>>>> + Send;
+}
+
+// ---- idempotency -----------------------------------------------------------------------------
+
+/// What is known of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// First use: run the request.
+    New,
+    /// A request with it died without an answer: continue it.
+    Abandoned,
+    /// A request with it runs.
+    Running,
+    /// It ended with this answer.
+    Done(SavedResponse),
+    /// It was used with another body.
+    OtherBody,
+}
+
+/// The first answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SavedResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+}
+
+/// Idempotency keys. IAM: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on idempotency.
+pub trait IdempotencyKeys: Send + Sync {
+    /// Begins a request under `key`; the claim ends at `running_until`, the record at `expires_at`.
+    fn begin_request(
+        &self,
+        key: &str,
+        body_hash: &str,
+        now: Timestamp,
+        running_until: Timestamp,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Stored<Begun>> + Send;
+
+    /// Keeps its answer.
+    fn finish_request(&self, key: &str, response: &SavedResponse) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Forgets the key: the request did nothing, and may be made again.
+    fn forget_request(&self, key: &str) -> impl Future<Output = Stored<()>> + Send;
+}

@@ -1,0 +1,1 @@
+//! Queue events in, batch results out.
