@@ -188,6 +188,7 @@ async function onboard(onboardingId, facts) {
 function showProgress(onboardingId) {
   clearSteps();
   showSteps();
+  element('progress-title').textContent = 'Setting up your number';
   element('reference').textContent = onboardingId;
   panels.show('progress');
 }

@@ -17,14 +17,16 @@ export function hint(text) {
 }
 
 /**
- * Shows what went wrong. `next` says what the person can do: `retry`, `restart`, `reload`, or nothing here.
+ * Shows what went wrong. `next` says what the person can do: `retry`, `restart`, `reload`, or nothing here;
+ * `calm` is for news that is no failure.
  * The focus moves there once, not on each repetition of the same news.
  */
-export function showProblem({ title, detail, action = '', facts = {}, next = '', pin = false }) {
+export function showProblem({ title, detail, action = '', facts = {}, next = '', pin = false, calm = false }) {
   const panel = element('problem');
   const news = JSON.stringify([title, detail, action, pin]);
   if (!panel.hidden && panel.dataset.news === news) return;
   panel.dataset.news = news;
+  panel.classList.toggle('calm', calm);
   element('problem-title').textContent = title;
   element('problem-detail').textContent = detail;
   element('problem-action').textContent = action;
@@ -82,6 +84,7 @@ export function showFailure(state) {
     action: action || (fresh ? 'Start again with Facebook.' : 'Try again.'),
     next: fresh ? 'restart' : 'retry',
     pin,
+    calm: turn === 'ours' && !fresh,
   });
 }
 
@@ -107,6 +110,7 @@ export function showUnfinished(event) {
     title: 'Not finished yet',
     detail: `${where} Nothing was connected.`,
     action: 'Continue with Facebook whenever you are ready.',
+    calm: true,
   });
 }
 
@@ -118,6 +122,7 @@ export function showClient(client = {}) {
   element('done-name').textContent = number
     ? client.verifiedName ?? client.clientName ?? ''
     : 'It has no phone number yet. Add one in WhatsApp Manager to send messages.';
+  element('progress-title').textContent = 'What was set up';
   show('done', 'progress');
   element('done-title').focus();
 }
