@@ -4,7 +4,7 @@
 //! `meta_url` are the stack's origins.
 
 use anyhow::ensure;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chromium::Browser;
 
@@ -125,6 +125,32 @@ pub(crate) async fn the_token_leaves_the_address(
     let address = browser.client().current_url().await?;
     ensure!(address.fragment().is_none(), "the address still has a fragment");
     ensure!(!browser.client().source().await?.contains(token), "the page shows the token");
+    Ok(())
+}
+
+/// Events are believed from Meta's origin only, and never from one that merely ends like it.
+pub(crate) async fn a_foreign_window_cannot_speak_as_meta(web_url: &str, bot_id: &str) -> anyhow::Result<()> {
+    let browser = open(web_url, bot_id).await?;
+    browser.see("#continue:enabled").await?;
+    let script = "const done = arguments[arguments.length - 1];
+        import('/assets/signup.js').then(({ isFromMeta }) => done(arguments[0].filter((o) => isFromMeta(o, null))));";
+    let origins = json!([
+        "https://www.facebook.com",
+        "https://facebook.com",
+        "https://notfacebook.com",
+        "https://facebook.com.attacker.example",
+        "http://www.facebook.com",
+        "null"
+    ]);
+    let believed = strings(browser.client().execute_async(script, vec![origins]).await?)?;
+    ensure!(believed == ["https://www.facebook.com", "https://facebook.com"], "believed: {believed:?}");
+
+    // The page's own listener is the older one, so it has run when this one is called.
+    let forged = "const done = arguments[arguments.length - 1];
+        addEventListener('message', () => done(document.getElementById('problem').hidden), { once: true });
+        postMessage(JSON.stringify({ type: 'WA_EMBEDDED_SIGNUP', event: 'CANCEL', data: { current_step: 'X' } }), '*');";
+    let ignored = browser.client().execute_async(forged, vec![]).await?;
+    ensure!(ignored == json!(true), "a message of another origin was believed");
     Ok(())
 }
 
