@@ -1,0 +1,175 @@
+//! `/_sim`: what a developer or a test does in place of clients, customers and Meta itself.
+
+mod customers;
+mod signups;
+
+pub(crate) use signups::finish_signup;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::refuse;
+use crate::clock;
+use crate::faults::FaultSpec;
+use crate::logs::Since;
+use crate::webhooks;
+use crate::world::World;
+
+/// The largest webhook that Meta sends is 3 MB; a little more lets a test try one that is too large.
+const WEBHOOK_LIMIT: usize = 12 * 1024 * 1024;
+
+/// All routes.
+pub(crate) fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/reset", post(reset))
+        .route("/signups", post(signups::create))
+        .route("/customers/{wa_id}/messages", post(customers::write).get(customers::chat))
+        .route("/webhooks", post(webhook))
+        .route("/faults", post(add_fault).delete(clear_faults))
+        .route("/calls", get(calls))
+        .route("/deliveries", get(deliveries))
+        .route("/clock", post(advance))
+        .route("/state", get(summary))
+        .layer(axum::extract::DefaultBodyLimit::max(WEBHOOK_LIMIT))
+}
+
+async fn health(State(world): State<Arc<World>>) -> Response {
+    let webhook_url = world.webhook_url();
+    Json(json!({"status": "ok", "graph": format!("{}/v26.0", world.base_url), "webhookUrl": webhook_url}))
+        .into_response()
+}
+
+async fn reset(State(world): State<Arc<World>>) -> Response {
+    world.reset();
+    Json(json!({})).into_response()
+}
+
+/// A raw body, signed and delivered once; what the callback answered.
+async fn webhook(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(url) = world.webhook_url() else {
+        return refuse(StatusCode::CONFLICT, "No webhook URL is set. Start the backend first.");
+    };
+    let secret = &world.config.app_secret;
+    let signature = match headers.get("x-sim-signature").and_then(|value| value.to_str().ok()) {
+        None => Some(webhooks::signature(secret, &body)),
+        Some("none") => None,
+        Some("wrong") => Some(webhooks::signature(&format!("not-{secret}"), &body)),
+        Some(_) => return refuse(StatusCode::BAD_REQUEST, "X-Sim-Signature must be none or wrong."),
+    };
+    let attempt = webhooks::post_raw(&world, &url, body, signature.as_deref()).await;
+    Json(json!({"status": attempt.status, "ms": attempt.ms})).into_response()
+}
+
+async fn add_fault(State(world): State<Arc<World>>, body: Bytes) -> Response {
+    let spec: FaultSpec = match serde_json::from_slice(&body) {
+        Ok(spec) => spec,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("This is not a fault: {error}")),
+    };
+    match world.faults().add(spec) {
+        Ok(id) => Json(json!({ "id": id })).into_response(),
+        Err(message) => refuse(StatusCode::BAD_REQUEST, message),
+    }
+}
+
+async fn clear_faults(State(world): State<Arc<World>>) -> Response {
+    world.faults().clear();
+    Json(json!({})).into_response()
+}
+
+#[derive(Deserialize)]
+struct Range {
+    since: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Range {
+    fn parse(&self) -> Result<(Since, usize), Response> {
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let Some(since) = self.since.as_deref().filter(|since| !since.is_empty()) else {
+            return Ok((Since::Start, limit));
+        };
+        if let Ok(index) = since.parse() {
+            return Ok((Since::Index(index), limit));
+        }
+        // A plus sign that was not escaped arrives as a blank.
+        match since.replace(' ', "+").parse::<jiff::Timestamp>() {
+            Ok(at) => Ok((Since::Time(at.as_millisecond()), limit)),
+            Err(_) => Err(refuse(StatusCode::BAD_REQUEST, "since must be an RFC 3339 time or an index.")),
+        }
+    }
+}
+
+async fn calls(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Response {
+    match range.parse() {
+        Ok((since, limit)) => Json(json!({"items": world.calls.read(since, limit)})).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn deliveries(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Response {
+    match range.parse() {
+        Ok((since, limit)) => Json(json!({"items": world.deliveries.read(since, limit)})).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Advance {
+    advance_seconds: i64,
+}
+
+/// Moves the simulated clock: codes, tokens, windows and limits age at once.
+async fn advance(State(world): State<Arc<World>>, Json(advance): Json<Advance>) -> Response {
+    let now = {
+        let mut state = world.state();
+        let offset = advance.advance_seconds.saturating_mul(clock::SECOND_MS);
+        state.clock_offset_ms = state.clock_offset_ms.saturating_add(offset);
+        state.now_ms()
+    };
+    world.changed();
+    Json(json!({"now": clock::rfc3339(now)})).into_response()
+}
+
+/// The assets, in the words of tests.
+async fn summary(State(world): State<Arc<World>>) -> Response {
+    let state = world.state();
+    let businesses: Vec<Value> =
+        state.businesses.values().map(|b| json!({"id": b.id, "name": b.name})).collect();
+    let wabas: Vec<Value> = state
+        .wabas
+        .values()
+        .map(|waba| {
+            let numbers = state.number_ids_of(&waba.id);
+            let numbers: Vec<Value> = numbers
+                .iter()
+                .filter_map(|id| state.numbers.get(id))
+                .map(|number| {
+                    json!({
+                        "id": number.id, "displayPhoneNumber": number.display_phone_number,
+                        "registered": number.registered, "registerCalls": number.register_total,
+                        "pinSet": number.pin.is_some(), "verified": number.verified,
+                        "onBizApp": number.on_biz_app,
+                    })
+                })
+                .collect();
+            json!({
+                "id": waba.id, "businessId": waba.business_id, "allocations": waba.allocations,
+                "refusedCreditCalls": waba.refused_credit_calls, "currency": waba.currency,
+                "subscribedApps": if waba.subscribed { vec![world.config.app_id.clone()] } else { Vec::new() },
+                "assignedUsers": waba.assigned_users.keys().collect::<Vec<_>>(),
+                "numbers": numbers,
+            })
+        })
+        .collect();
+    Json(json!({"businesses": businesses, "wabas": wabas})).into_response()
+}

@@ -1,0 +1,130 @@
+//! Webhooks: what causes them, where they go, and delivery with Meta's retries.
+
+mod build;
+mod deliver;
+mod wire;
+
+pub(crate) use build::{InboundMessage, SentMessage, partner_added};
+pub(crate) use deliver::{handshake, post_raw};
+pub(crate) use wire::signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::state::State;
+use crate::world::World;
+
+/// What a change of state causes, done once the state is unlocked.
+pub(crate) enum Effect {
+    /// One webhook.
+    Post(Post),
+    /// A template passes review after a moment.
+    ApproveTemplate { waba_id: String, template_id: String },
+}
+
+/// Who decides where a webhook goes.
+pub(crate) enum Scope {
+    /// The app itself: always its own URL.
+    App,
+    /// The WABA's subscription decides whether, the app's own URL is where.
+    SubscribedApp { waba_id: String },
+    /// As before, and a URL of the number or of the WABA replaces the app's.
+    Waba { waba_id: String, number_id: String },
+}
+
+/// A webhook on its way.
+pub(crate) struct Post {
+    pub(crate) after: Duration,
+    pub(crate) time: Option<i64>,
+    /// How often the same bytes are delivered.
+    pub(crate) copies: u32,
+    entry_id: String,
+    scope: Scope,
+    field: &'static str,
+    value: Value,
+}
+
+/// A template is approved this long after it was written.
+const REVIEW: Duration = Duration::from_millis(100);
+
+impl Post {
+    pub(crate) fn new(entry_id: &str, scope: Scope, field: &'static str, value: Value) -> Self {
+        let entry_id = entry_id.to_owned();
+        Self { after: Duration::ZERO, time: None, copies: 1, entry_id, scope, field, value }
+    }
+
+    fn body(&self) -> Value {
+        let changes = json!([{"value": self.value, "field": self.field}]);
+        let entry = match self.time {
+            Some(time) => json!({"id": self.entry_id, "time": time, "changes": changes}),
+            None => json!({"id": self.entry_id, "changes": changes}),
+        };
+        json!({"object": "whatsapp_business_account", "entry": [entry]})
+    }
+
+    /// The URL, if anybody wants this webhook.
+    fn url(&self, state: &State, app_url: Option<String>) -> Option<String> {
+        let (waba_id, number_id) = match &self.scope {
+            Scope::App => return app_url,
+            Scope::SubscribedApp { waba_id } => (waba_id, None),
+            Scope::Waba { waba_id, number_id } => (waba_id, Some(number_id)),
+        };
+        let waba = state.wabas.get(waba_id).filter(|waba| waba.subscribed)?;
+        let Some(number_id) = number_id else {
+            return app_url;
+        };
+        let of_number = state.numbers.get(number_id).and_then(|number| number.webhook.as_ref());
+        let replacement = of_number.or(waba.webhook.as_ref());
+        replacement.map(|webhook| webhook.url.clone()).or(app_url)
+    }
+}
+
+/// Starts all effects; they run on their own.
+pub(crate) fn start(world: &Arc<World>, effects: Vec<Effect>) {
+    for effect in effects {
+        match effect {
+            Effect::Post(post) => start_post(world, post),
+            Effect::ApproveTemplate { waba_id, template_id } => {
+                let world = world.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(REVIEW).await;
+                    approve(&world, &waba_id, &template_id);
+                });
+            }
+        }
+    }
+}
+
+fn start_post(world: &Arc<World>, post: Post) {
+    let world = world.clone();
+    let generation = world.generation();
+    tokio::spawn(async move {
+        tokio::time::sleep(post.after).await;
+        let url = post.url(&world.state(), world.webhook_url());
+        let Some(url) = url else { return };
+        let body = axum::body::Bytes::from(wire::encode(&post.body()));
+        for _ in 0..post.copies {
+            let (world, url, body) = (world.clone(), url.clone(), body.clone());
+            tokio::spawn(async move { deliver::deliver(&world, generation, &url, body, post.field).await });
+        }
+    });
+}
+
+fn approve(world: &Arc<World>, waba_id: &str, template_id: &str) {
+    let post = {
+        let mut state = world.state();
+        let template = state
+            .wabas
+            .get_mut(waba_id)
+            .and_then(|waba| waba.templates.iter_mut().find(|template| template.id == template_id));
+        let Some(template) = template else { return };
+        template.status = "APPROVED".to_owned();
+        build::template_approved(&state, waba_id, template_id)
+    };
+    world.changed();
+    if let Some(post) = post {
+        start_post(world, post);
+    }
+}
