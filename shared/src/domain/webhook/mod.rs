@@ -1,0 +1,8 @@
+//! Webhook bodies, taken apart without losing anything. One POST can hold several entries, changes and
+//! items; each becomes a [`Piece`] that stands or falls alone.
+
+mod incoming;
+mod pieces;
+
+pub use incoming::{IncomingMessage, IncomingStatus, Renamed, Unreadable};
+pub use pieces::{List, NotAWebhook, Piece, pieces, regroup};
