@@ -1,1 +1,125 @@
-fn main() {}
+//! `cargo run`: all of Switchboard on this machine. `cargo run -- demo`: and a conversation, step by step.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use switchboard::{BOTS, Options, Ports, Stack, StackInfo};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs all of Switchboard on this machine: the functions, an AWS emulator, a Meta simulator, the pages.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Action>,
+    /// Start empty: forget clients, messages and secrets of earlier runs.
+    #[arg(long, global = true)]
+    fresh: bool,
+    /// Use the ports N (pages and API), N+1 (Meta simulator) and N+2 (AWS endpoint) instead of 3000, 3001, 4566.
+    #[arg(long, global = true, value_name = "N")]
+    port_base: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start everything and keep it running until Ctrl-C (the default).
+    Up,
+    /// Sign a client up, write to it as a customer, show the answer; starts everything for that unless it runs.
+    Demo,
+    /// Print a day's token of a local caller: "admin" or a bot.
+    Token {
+        /// "admin", "demo-bakery" or "demo-florist".
+        caller: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let ports = arguments.port_base.map_or(Ok(Ports::default()), Ports::base)?;
+    let options = Options { ports, fresh: arguments.fresh, ..Options::default() };
+    if let Some(Action::Token { caller }) = arguments.command {
+        return say(&switchboard::token(&options, &caller)?);
+    }
+    if let (Some(Action::Demo), Some(info)) = (&arguments.command, switchboard::running(&options)?) {
+        return switchboard::demo::run(&info).await;
+    }
+    let mut stop = Stop::listen()?;
+    let mut stack = tokio::select! {
+        stack = Stack::start(options) => stack?,
+        () = stop.asked() => return say("stopped before it was ready"),
+    };
+    let outcome = match arguments.command {
+        Some(Action::Demo) => tokio::select! {
+            outcome = switchboard::demo::run(&stack.info) => outcome,
+            () = stop.asked() => Err(anyhow::anyhow!("the demo was stopped")),
+        },
+        _ => {
+            say(&ready(&stack.info))?;
+            tokio::select! {
+                error = stack.failed() => Err(error),
+                () = stop.asked() => say("\nstopping: state is kept in .local"),
+            }
+        }
+    };
+    let stopped = stack.stop().await;
+    outcome.and(stopped)
+}
+
+/// Ctrl-C, or the polite signal of whoever started us.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    // A terminal that went away is no reason to fail.
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    Ok(())
+}
+
+/// The addresses, and what to try.
+fn ready(info: &StackInfo) -> String {
+    let web = &info.web_url;
+    let mut lines = vec![
+        "\nready".to_owned(),
+        format!("  API              {}/api", info.api_url),
+        format!("  Graph API        {}", info.meta_url),
+        format!("  AWS endpoint     {}", info.aws_endpoint),
+        format!("  logs             {}", info.logs.display()),
+    ];
+    lines.extend(BOTS.map(|bot| format!("  signup page      {web}/chatbot/{bot}/integration")));
+    lines.push("\ntry, in another terminal".to_owned());
+    lines.push("  cargo run -- demo".to_owned());
+    lines.push(format!(
+        "  curl -H \"Authorization: Bearer $(cargo run -q -- token {})\" {}/api/whatsapp/clients",
+        BOTS[0], info.api_url
+    ));
+    lines.push("\nCtrl-C stops everything".to_owned());
+    lines.join("\n")
+}

@@ -1,0 +1,45 @@
+"""Runs the local cloud (ministack) until standard input closes.
+
+The launcher holds the other end of standard input, so that nothing stays behind however the launcher
+ends, `kill -9` included: the state is saved, then the functions' processes end with the emulator.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+# How long saving the state may take before the whole group is ended regardless.
+GRACE_SECONDS = 15
+
+
+def end_with_launcher():
+    while os.read(0, 4096):
+        pass
+    threading.Timer(GRACE_SECONDS, end_group).start()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_group():
+    os.killpg(0, signal.SIGKILL)
+
+
+def main():
+    # Its own group: Ctrl-C in the terminal reaches the launcher alone, and the group is ours to end.
+    os.setpgid(0, 0)
+    threading.Thread(target=end_with_launcher, daemon=True).start()
+    from ministack.app import main as ministack
+    from ministack.core.lambda_runtime import Worker
+
+    # After each call the emulator waits 50 ms for a log line. Ours go to files (see deploy.py).
+    Worker._drain_stderr_bounded = lambda *_arguments, **_options: ""
+    sys.argv = ["ministack"]
+    try:
+        ministack()
+    finally:
+        sys.stdout.flush()
+        end_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+//! The Python side: an interpreter, and a virtual environment with the emulator in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
+
+use crate::progress::Progress;
+use crate::state_dir::{private_dir, private_file};
+
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// Says whether an interpreter can make a virtual environment with pip in it (Debian packs that separately).
+const PROBE: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))";
+
+/// The interpreter of the virtual environment, made or renewed if need be.
+///
+/// It is shared by all stacks of this working tree, tests included: an install takes half a minute.
+pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
+    let local = crate::root().join(".local");
+    private_dir(&local)?;
+    let local = local.canonicalize().context("cannot open .local")?;
+    let lock = private_file(&local.join("venv.lock"))?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await
+        .context("waiting for the virtual environment was cut short")?
+        .context("cannot lock the virtual environment")?;
+
+    let venv = local.join("venv");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("switchboard-stamp");
+    let wanted = hex::encode(Sha256::digest(REQUIREMENTS));
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && python.exists() {
+        return Ok(python);
+    }
+    progress.say("python       installing the local cloud into .local/venv (once, about half a minute)");
+    let system = interpreter().await?;
+    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv), "python -m venv").await?;
+    install(&python).await?;
+    std::fs::write(&stamp, wanted).context("cannot stamp the virtual environment")?;
+    drop(lock);
+    Ok(python)
+}
+
+async fn install(python: &Path) -> Result<()> {
+    let requirements = crate::root().join("infra/local/requirements.txt");
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    run(&mut pip, "pip install").await.context(
+        "the local cloud could not be installed: the first start needs a package index that pip can \
+         reach (the network, or pip's index-url setting); try again, later starts need none",
+    )
+}
+
+async fn interpreter() -> Result<PathBuf> {
+    let names = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python"];
+    for name in names {
+        let mut probe = Command::new(name);
+        probe.args(["-c", PROBE]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if probe.kill_on_drop(true).status().await.is_ok_and(|status| status.success()) {
+            return Ok(name.into());
+        }
+    }
+    bail!(
+        "no Python 3.9 or newer with venv and pip was found, which the local cloud runs on: install it \
+         (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install python) and start again"
+    )
+}
+
+/// Runs a command to its end; an error has what it said.
+pub(crate) async fn run(command: &mut Command, name: &str) -> Result<()> {
+    output(command, name).await.map(drop)
+}
+
+/// Runs a command to its end and gives its standard output; an error has what it said.
+pub(crate) async fn output(command: &mut Command, name: &str) -> Result<Vec<u8>> {
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("{name} could not be started"))?;
+    if !output.status.success() {
+        bail!("{name} failed ({}):\n{}", output.status, tail(&output.stderr));
+    }
+    Ok(output.stdout)
+}
+
+/// The last lines, cut to a readable width: a trace may quote a whole template.
+fn tail(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<String> = text.lines().map(|line| line.chars().take(400).collect()).collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_quotes_the_end_of_what_was_said() {
+        let said = (0..100).map(|n| format!("line {n}\n")).collect::<String>() + &"x".repeat(10_000);
+        let tail = tail(said.as_bytes());
+        assert!(tail.contains("line 99") && !tail.contains("line 50"));
+        assert!(tail.len() < 1000);
+    }
+
+    #[tokio::test]
+    async fn a_failed_command_is_named_with_its_words() {
+        let error = run(Command::new("sh").args(["-c", "echo nonsense >&2; exit 3"]), "the shell").await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the shell") && error.contains("nonsense"), "{error}");
+    }
+}
