@@ -249,10 +249,21 @@ impl IntoResponse for Reply {
     }
 }
 
-/// A refusal of the control API or the popup.
-pub(crate) fn refuse(status: StatusCode, message: impl Into<String>) -> Response {
-    let message: String = message.into();
-    (status, axum::Json(json!({ "message": message }))).into_response()
+/// A refusal of the control API or the popup: `{"message": …}`.
+pub(crate) struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+/// A refusal that says what is wrong.
+pub(crate) fn refuse(status: StatusCode, message: impl Into<String>) -> Refusal {
+    Refusal { status, message: message.into() }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(json!({ "message": self.message }))).into_response()
+    }
 }
 
 /// A body that fails before its first byte: the server then closes the connection, and as the head is still in

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// A fault as the control API takes it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct FaultSpec {
     #[serde(default, rename = "match")]
     pub(crate) matches: Matches,
@@ -21,7 +21,7 @@ fn once() -> Value {
     Value::from(1)
 }
 
-/// Which calls a fault hits; what is absent matches all.
+/// Which calls a fault hits; what is absent matches all, so a misspelt member must not pass as absent.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Matches {
@@ -33,7 +33,7 @@ pub(crate) struct Matches {
 
 /// What happens to the call. A delay comes first and goes with any of the others.
 #[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Then {
     pub(crate) error: Option<FaultError>,
     #[serde(default)]
@@ -48,10 +48,11 @@ pub(crate) struct Then {
 
 /// The refusal to give. Without a code the body is not JSON, as of a broken gateway.
 #[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct FaultError {
     pub(crate) status: u16,
     pub(crate) code: Option<i64>,
+    #[serde(alias = "error_subcode")]
     pub(crate) subcode: Option<i64>,
     pub(crate) message: Option<String>,
     pub(crate) details: Option<String>,

@@ -21,6 +21,7 @@ pub(crate) async fn host(State(world): State<Arc<World>>, request: Request, next
         StatusCode::FORBIDDEN,
         format!("This host name is not served. Use {} as the address.", world.base_url),
     )
+    .into_response()
 }
 
 /// Refuses browsers' calls from other pages, and answers the preflight of those that may.
@@ -32,7 +33,8 @@ pub(crate) async fn origin(State(world): State<Arc<World>>, request: Request, ne
         return refuse(
             StatusCode::FORBIDDEN,
             "This page may not use the simulator: its origin is not one of the configured ones.",
-        );
+        )
+        .into_response();
     }
     let mut answer = match request.method() {
         &Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),

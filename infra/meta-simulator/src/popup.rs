@@ -6,12 +6,11 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::api::refuse;
+use crate::api::{Refusal, refuse};
 use crate::control;
 use crate::state::{FinishEvent, NumberSpec, SignupSpec};
 use crate::world::World;
@@ -68,15 +67,16 @@ enum NumberState {
     None,
 }
 
-async fn session(State(world): State<Arc<World>>, Json(opener): Json<Opener>) -> Response {
-    match check(&world, &opener) {
-        Ok(()) => Json(json!({})).into_response(),
-        Err(refusal) => refusal,
-    }
+async fn session(
+    State(world): State<Arc<World>>,
+    Json(opener): Json<Opener>,
+) -> Result<Json<Value>, Refusal> {
+    check(&world, &opener)?;
+    Ok(Json(json!({})))
 }
 
 /// Meta shows one page for all of these; the reason is for the developer.
-fn check(world: &World, opener: &Opener) -> Result<(), Response> {
+fn check(world: &World, opener: &Opener) -> Result<(), Refusal> {
     let reason = if opener.app_id != world.config.app_id {
         "unknown app id"
     } else if opener.config_id != world.config.config_id {
@@ -90,10 +90,11 @@ fn check(world: &World, opener: &Opener) -> Result<(), Response> {
     Err(refuse(StatusCode::BAD_REQUEST, message))
 }
 
-async fn complete(State(world): State<Arc<World>>, Json(completion): Json<Completion>) -> Response {
-    if let Err(refusal) = check(&world, &completion.opener) {
-        return refusal;
-    }
+async fn complete(
+    State(world): State<Arc<World>>,
+    Json(completion): Json<Completion>,
+) -> Result<Json<Value>, Refusal> {
+    check(&world, &completion.opener)?;
     let event = completion.event;
     let without_number =
         completion.number_state == Some(NumberState::None) || event == FinishEvent::FinishOnlyWaba;
@@ -123,5 +124,5 @@ async fn complete(State(world): State<Arc<World>>, Json(completion): Json<Comple
     {
         data["phone_number_id"] = json!(id);
     }
-    Json(json!({"code": signup.code, "event": event.name(), "data": data})).into_response()
+    Ok(Json(json!({"code": signup.code, "event": event.name(), "data": data})))
 }

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -40,24 +39,25 @@ pub(super) async fn write(
     State(world): State<Arc<World>>,
     Path(wa_id): Path<String>,
     body: Bytes,
-) -> Response {
-    let write: Write = match serde_json::from_slice(&body) {
-        Ok(write) => write,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("This is not a message: {error}")),
-    };
+) -> super::Reply {
+    let write: Write = serde_json::from_slice(&body)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("This is not a message: {error}")))?;
     let wa_id = digits(&wa_id);
     if wa_id.is_empty() {
-        return refuse(StatusCode::BAD_REQUEST, "The customer in the address must be a phone number.");
+        return Err(refuse(StatusCode::BAD_REQUEST, "The customer in the address must be a phone number."));
     }
     let wamid = random::wamid(&wa_id);
     let post = {
         let mut state = world.state();
         let Some(number) = state.numbers.get(&write.to) else {
-            return refuse(StatusCode::NOT_FOUND, "to is not a phone number id that the simulator knows.");
+            return Err(refuse(
+                StatusCode::NOT_FOUND,
+                "to is not a phone number id that the simulator knows.",
+            ));
         };
         let (waba_id, own_digits) = (number.waba_id.clone(), number.digits());
         let Some(business_id) = state.wabas.get(&waba_id).map(|waba| waba.business_id.clone()) else {
-            return refuse(StatusCode::NOT_FOUND, "The number's WABA is gone.");
+            return Err(refuse(StatusCode::NOT_FOUND, "The number's WABA is gone."));
         };
         let message = complete(&mut state, &world.base_url, &write.to, &own_digits, write.message);
         remember(&mut state, &wa_id, &write.to, &wamid, &message);
@@ -76,7 +76,7 @@ pub(super) async fn write(
     };
     world.changed();
     webhooks::start(&world, vec![Effect::Post(post)]);
-    Json(json!({ "wamid": wamid })).into_response()
+    Ok(Json(json!({ "wamid": wamid })))
 }
 
 /// Fills in what a phone would: the type, ids of files, the owner of a quoted message.
@@ -160,10 +160,10 @@ fn remember(
 }
 
 /// `GET /_sim/customers/{waId}/messages`.
-pub(super) async fn chat(State(world): State<Arc<World>>, Path(wa_id): Path<String>) -> Response {
+pub(super) async fn chat(State(world): State<Arc<World>>, Path(wa_id): Path<String>) -> Json<Value> {
     let state = world.state();
     let chat = state.customers.get(&digits(&wa_id)).map(|customer| customer.chat.clone());
-    Json(json!({"items": chat.unwrap_or_default()})).into_response()
+    Json(json!({"items": chat.unwrap_or_default()}))
 }
 
 fn digits(wa_id: &str) -> String {

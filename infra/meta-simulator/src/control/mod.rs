@@ -10,18 +10,20 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::refuse;
+use crate::api::{Refusal, refuse};
 use crate::clock;
 use crate::faults::FaultSpec;
 use crate::logs::Since;
 use crate::webhooks;
 use crate::world::World;
+
+/// What a control call answers.
+type Reply = Result<Json<Value>, Refusal>;
 
 /// The largest webhook that Meta sends is 3 MB; a little more lets a test try one that is too large.
 const WEBHOOK_LIMIT: usize = 12 * 1024 * 1024;
@@ -42,47 +44,42 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .layer(axum::extract::DefaultBodyLimit::max(WEBHOOK_LIMIT))
 }
 
-async fn health(State(world): State<Arc<World>>) -> Response {
+async fn health(State(world): State<Arc<World>>) -> Json<Value> {
     let webhook_url = world.webhook_url();
     Json(json!({"status": "ok", "graph": format!("{}/v26.0", world.base_url), "webhookUrl": webhook_url}))
-        .into_response()
 }
 
-async fn reset(State(world): State<Arc<World>>) -> Response {
+async fn reset(State(world): State<Arc<World>>) -> Json<Value> {
     world.reset();
-    Json(json!({})).into_response()
+    Json(json!({}))
 }
 
 /// A raw body, signed and delivered once; what the callback answered.
-async fn webhook(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn webhook(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Reply {
     let Some(url) = world.webhook_url() else {
-        return refuse(StatusCode::CONFLICT, "No webhook URL is set. Start the backend first.");
+        return Err(refuse(StatusCode::CONFLICT, "No webhook URL is set. Start the backend first."));
     };
     let secret = &world.config.app_secret;
     let signature = match headers.get("x-sim-signature").and_then(|value| value.to_str().ok()) {
         None => Some(webhooks::signature(secret, &body)),
         Some("none") => None,
         Some("wrong") => Some(webhooks::signature(&format!("not-{secret}"), &body)),
-        Some(_) => return refuse(StatusCode::BAD_REQUEST, "X-Sim-Signature must be none or wrong."),
+        Some(_) => return Err(refuse(StatusCode::BAD_REQUEST, "X-Sim-Signature must be none or wrong.")),
     };
     let attempt = webhooks::post_raw(&world, &url, body, signature.as_deref()).await;
-    Json(json!({"status": attempt.status, "ms": attempt.ms})).into_response()
+    Ok(Json(json!({"status": attempt.status, "ms": attempt.ms})))
 }
 
-async fn add_fault(State(world): State<Arc<World>>, body: Bytes) -> Response {
-    let spec: FaultSpec = match serde_json::from_slice(&body) {
-        Ok(spec) => spec,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("This is not a fault: {error}")),
-    };
-    match world.faults().add(spec) {
-        Ok(id) => Json(json!({ "id": id })).into_response(),
-        Err(message) => refuse(StatusCode::BAD_REQUEST, message),
-    }
+async fn add_fault(State(world): State<Arc<World>>, body: Bytes) -> Reply {
+    let spec: FaultSpec = serde_json::from_slice(&body)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("This is not a fault: {error}")))?;
+    let id = world.faults().add(spec).map_err(|message| refuse(StatusCode::BAD_REQUEST, message))?;
+    Ok(Json(json!({ "id": id })))
 }
 
-async fn clear_faults(State(world): State<Arc<World>>) -> Response {
+async fn clear_faults(State(world): State<Arc<World>>) -> Json<Value> {
     world.faults().clear();
-    Json(json!({})).into_response()
+    Json(json!({}))
 }
 
 #[derive(Deserialize)]
@@ -92,7 +89,7 @@ struct Range {
 }
 
 impl Range {
-    fn parse(&self) -> Result<(Since, usize), Response> {
+    fn parse(&self) -> Result<(Since, usize), Refusal> {
         let limit = self.limit.unwrap_or(usize::MAX);
         let Some(since) = self.since.as_deref().filter(|since| !since.is_empty()) else {
             return Ok((Since::Start, limit));
@@ -108,18 +105,14 @@ impl Range {
     }
 }
 
-async fn calls(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Response {
-    match range.parse() {
-        Ok((since, limit)) => Json(json!({"items": world.calls.read(since, limit)})).into_response(),
-        Err(refusal) => refusal,
-    }
+async fn calls(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Reply {
+    let (since, limit) = range.parse()?;
+    Ok(Json(json!({"items": world.calls.read(since, limit)})))
 }
 
-async fn deliveries(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Response {
-    match range.parse() {
-        Ok((since, limit)) => Json(json!({"items": world.deliveries.read(since, limit)})).into_response(),
-        Err(refusal) => refusal,
-    }
+async fn deliveries(State(world): State<Arc<World>>, Query(range): Query<Range>) -> Reply {
+    let (since, limit) = range.parse()?;
+    Ok(Json(json!({"items": world.deliveries.read(since, limit)})))
 }
 
 #[derive(Deserialize)]
@@ -129,7 +122,7 @@ struct Advance {
 }
 
 /// Moves the simulated clock: codes, tokens, windows and limits age at once.
-async fn advance(State(world): State<Arc<World>>, Json(advance): Json<Advance>) -> Response {
+async fn advance(State(world): State<Arc<World>>, Json(advance): Json<Advance>) -> Json<Value> {
     let now = {
         let mut state = world.state();
         let offset = advance.advance_seconds.saturating_mul(clock::SECOND_MS);
@@ -137,11 +130,11 @@ async fn advance(State(world): State<Arc<World>>, Json(advance): Json<Advance>) 
         state.now_ms()
     };
     world.changed();
-    Json(json!({"now": clock::rfc3339(now)})).into_response()
+    Json(json!({"now": clock::rfc3339(now)}))
 }
 
 /// The assets, in the words of tests.
-async fn summary(State(world): State<Arc<World>>) -> Response {
+async fn summary(State(world): State<Arc<World>>) -> Json<Value> {
     let state = world.state();
     let businesses: Vec<Value> =
         state.businesses.values().map(|b| json!({"id": b.id, "name": b.name})).collect();
@@ -171,5 +164,5 @@ async fn summary(State(world): State<Arc<World>>) -> Response {
             })
         })
         .collect();
-    Json(json!({"businesses": businesses, "wabas": wabas})).into_response()
+    Json(json!({"businesses": businesses, "wabas": wabas}))
 }

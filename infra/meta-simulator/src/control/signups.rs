@@ -6,11 +6,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::refuse;
+use crate::api::{Refusal, refuse};
 use crate::state::{self, FinishEvent, NumberSpec, Signup, SignupSpec};
 use crate::webhooks::{self, Effect};
 use crate::world::World;
@@ -40,28 +39,21 @@ enum Numbers {
 }
 
 /// `POST /_sim/signups`.
-pub(super) async fn create(State(world): State<Arc<World>>, body: Bytes) -> Response {
+pub(super) async fn create(State(world): State<Arc<World>>, body: Bytes) -> super::Reply {
     let parsed = if body.is_empty() { Ok(Body::default()) } else { serde_json::from_slice(&body) };
-    let body: Body = match parsed {
-        Ok(body) => body,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("This is not a signup: {error}")),
-    };
+    let body: Body =
+        parsed.map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("This is not a signup: {error}")))?;
     let event = body.event.unwrap_or(FinishEvent::Finish);
     let asked_for = body.phone_number_id.clone();
-    let spec = match specification(&world, event, body) {
-        Ok(spec) => spec,
-        Err(refusal) => return refusal,
-    };
-    let signup = finish_signup(&world, spec);
+    let signup = finish_signup(&world, specification(&world, event, body)?);
     let ids = &signup.phone_number_ids;
-    Json(json!({
+    Ok(Json(json!({
         "code": signup.code, "wabaId": signup.waba_id, "businessId": signup.business_id,
         "phoneNumberId": asked_for.as_ref().or(ids.first()), "phoneNumberIds": ids, "event": event.name(),
-    }))
-    .into_response()
+    })))
 }
 
-fn specification(world: &World, event: FinishEvent, body: Body) -> Result<SignupSpec, Response> {
+fn specification(world: &World, event: FinishEvent, body: Body) -> Result<SignupSpec, Refusal> {
     let state = world.state();
     let unknown = |what: &str| refuse(StatusCode::NOT_FOUND, format!("{what} is unknown to the simulator."));
     let mut waba_id = body.waba_id;
@@ -102,7 +94,7 @@ fn numbers(
     event: FinishEvent,
     given: Option<Numbers>,
     already_registered: bool,
-) -> Result<Vec<NumberSpec>, Response> {
+) -> Result<Vec<NumberSpec>, Refusal> {
     let mut numbers = match given {
         _ if event == FinishEvent::FinishOnlyWaba => Vec::new(),
         None => vec![NumberSpec::default()],

@@ -41,7 +41,7 @@ impl FinishEvent {
 
 /// One number that the client brings.
 #[derive(Clone, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct NumberSpec {
     pub(crate) display_phone_number: Option<String>,
     pub(crate) verified_name: Option<String>,
