@@ -1,1 +1,139 @@
 //! Queue events in, batch results out.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::answer::Nudge;
+use crate::domain::parcel::{Content, Parcel, PartHeader};
+use crate::error::{Chain, StoreError};
+
+/// Names of the message attributes of a parcel.
+pub mod attribute {
+    /// `body` or `part`.
+    pub const KIND: &str = "kind";
+    /// When the webhook was received, unix milliseconds.
+    pub const RECEIVED_AT: &str = "receivedAt";
+    /// SHA-256 of the whole that a part belongs to.
+    pub const NAME: &str = "name";
+    /// Which part, from 0.
+    pub const INDEX: &str = "index";
+    /// How many parts.
+    pub const COUNT: &str = "count";
+}
+
+/// Why a function with a queue was called.
+#[derive(Debug)]
+pub enum Trigger {
+    /// Messages of its queue.
+    Messages(SqsEvent),
+    /// A schedule, with the name of its job.
+    Schedule(String),
+    /// Something else; there is nothing to do.
+    Unknown,
+}
+
+impl Trigger {
+    /// Reads an event. Schedules send `{"source": "switchboard.schedule", "job": …}`.
+    #[must_use]
+    pub fn parse(event: Value) -> Self {
+        if let Some(job) = scheduled_job(&event) {
+            return Self::Schedule(job);
+        }
+        match serde_json::from_value(event) {
+            Ok(messages) => Self::Messages(messages),
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// The job of a schedule's event.
+#[must_use]
+pub fn scheduled_job(event: &Value) -> Option<String> {
+    let source = event.get("source")?.as_str()?;
+    (source == "switchboard.schedule").then(|| event.get("job")?.as_str().map(str::to_owned))?
+}
+
+/// Runs `job` for each message, one after the other, and reports those that failed: they alone come again.
+pub async fn each(event: SqsEvent, mut job: impl AsyncFnMut(&SqsMessage) -> Result<(), StoreError>) -> SqsBatchResponse {
+    let mut failures = Vec::new();
+    for message in &event.records {
+        if let Err(error) = job(message).await {
+            let id = message.message_id.clone().unwrap_or_default();
+            tracing::error!(queue.message_id = %id, error = %Chain(&error), "message goes back to its queue");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failures.push(failure);
+        }
+    }
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failures;
+    response
+}
+
+/// A message of `inbound`. One that we did not write is taken for a webhook body: ingest keeps it.
+#[must_use]
+pub fn parcel(message: &SqsMessage, now: Timestamp) -> Parcel {
+    let text = |name: &str| message.message_attributes.get(name).and_then(|a| a.string_value.as_deref());
+    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
+    let body = message.body.clone().unwrap_or_default();
+    let received_at = text(attribute::RECEIVED_AT)
+        .and_then(|value| value.parse().ok())
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let part = || {
+        Some(PartHeader {
+            name: text(attribute::NAME)?.to_owned(),
+            index: number(attribute::INDEX)?,
+            count: number(attribute::COUNT)?,
+        })
+    };
+    let content = match (text(attribute::KIND), part()) {
+        (Some("part"), Some(header)) => Content::Part { header, base64: body },
+        _ => Content::Body(body),
+    };
+    Parcel { content, received_at: received_at.unwrap_or(now) }
+}
+
+/// A message of `answers`; `None` for what we did not write.
+#[must_use]
+pub fn nudge(message: &SqsMessage) -> Option<Nudge> {
+    serde_json::from_str(message.body.as_deref()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(records: &Value) -> SqsEvent {
+        serde_json::from_value(json!({"Records": records})).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_failed_is_reported() {
+        let event = event(&json!([{"messageId": "1", "body": "a"}, {"messageId": "2", "body": "b"}]));
+        let response = each(event, async |message| match message.body.as_deref() {
+            Some("b") => Err(StoreError::service("test", "down")),
+            _ => Ok(()),
+        })
+        .await;
+        let ids: Vec<_> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
+        assert_eq!(ids, ["2"]);
+    }
+
+    #[test]
+    fn a_foreign_message_is_taken_for_a_body() {
+        let event = event(&json!([{"messageId": "1", "body": "x"}]));
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(parcel(&event.records[0], now), Parcel { content: Content::Body("x".to_owned()), received_at: now });
+        assert_eq!(nudge(&event.records[0]), None);
+    }
+
+    #[test]
+    fn a_schedule_is_told_from_messages() {
+        assert!(matches!(Trigger::parse(json!({"source": "switchboard.schedule", "job": "j"})), Trigger::Schedule(j) if j == "j"));
+        assert!(matches!(Trigger::parse(json!({"Records": []})), Trigger::Messages(_)));
+        assert!(matches!(Trigger::parse(json!(5)), Trigger::Unknown));
+    }
+}

@@ -330,6 +330,12 @@ impl Onboarding {
         self.set(step, StepState::Skipped, now, BTreeMap::new(), None);
     }
 
+    /// Notes that a step behind us must be done again.
+    pub fn reopen(&mut self, step: Step) {
+        let now = self.updated_at;
+        self.set(step, StepState::Pending, now, BTreeMap::new(), None);
+    }
+
     /// Notes that a step failed, and with that who is next.
     pub fn fail(&mut self, step: Step, now: Timestamp, cause: Cause, pause: Duration) {
         self.attempts = self.attempts.saturating_add(1);

@@ -1,1 +1,13 @@
-//! The use cases, over ports only.
+//! The use cases, over ports only: what happens, in which order, and what a crash in between means.
+
+pub mod exchange;
+pub mod ingest;
+pub mod onboard;
+pub mod receive;
+pub mod reply;
+pub mod send;
+pub mod tokens;
+
+mod raws;
+
+pub use raws::{content_of, stored_bytes};

@@ -1,0 +1,368 @@
+//! Recording what webhooks bring. Recording comes first and is repeatable: the second arrival of
+//! anything changes nothing and only repeats what may have been lost after the first.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::answer::{Answer, NoAnswer, Nudge, wants_answer};
+use crate::domain::client::Client;
+use crate::domain::conversation::ConversationTouch;
+use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
+use crate::domain::message::{Message, Origin};
+use crate::domain::parcel::{Content, Parcel, PartHeader, pack};
+use crate::domain::raw::{join, sha256};
+use crate::domain::status::Statuses;
+use crate::domain::webhook::{IncomingMessage, List, NotAWebhook, Piece, Renamed, pieces};
+use crate::error::{Chain, StoreError};
+use crate::ports::{
+    AccountEvent, Answers, Blobs, Clock, Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages,
+    Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+};
+
+use super::raws::keep;
+
+/// How many elements of one webhook are recorded at the same time.
+const AT_ONCE: usize = 16;
+/// How long a client's record is used before it is read again.
+const CLIENT_KEPT: Duration = Duration::from_secs(60);
+/// `lastMessageAt` of a client is kept to the minute: no key takes a write per message.
+const CLIENT_TOUCH: Duration = Duration::from_secs(60);
+/// How long the parts of something wait for each other: as long as the queue keeps them.
+const PARTS_KEPT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// Pause before a failed element of a larger parcel is tried alone.
+const ALONE_AFTER: Duration = Duration::from_secs(5);
+
+/// Settings of ingest.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long messages of a burst are waited for before they are answered together.
+    pub burst: Duration,
+    /// How long messages are kept; `None` = for ever.
+    pub retention: Option<Duration>,
+}
+
+/// All records that ingest uses.
+pub trait Records:
+    RecordMessages
+    + Answers
+    + ResolveCustomers
+    + TouchConversations
+    + ReadClients
+    + TouchClients
+    + RecordEvents
+    + Quarantine
+    + Blobs
+{
+}
+impl<T> Records for T where
+    T: RecordMessages
+        + Answers
+        + ResolveCustomers
+        + TouchConversations
+        + ReadClients
+        + TouchClients
+        + RecordEvents
+        + Quarantine
+        + Blobs
+{
+}
+
+/// What a parcel held, by the number of its elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Customers' messages of all types, repetitions included.
+    pub messages: usize,
+    /// Statuses of sent messages.
+    pub statuses: usize,
+    /// Everything else that has a form: changes of other fields, errors, user actions.
+    pub other: usize,
+    /// What nobody understood; kept in quarantine.
+    pub quarantined: usize,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.statuses += more.statuses;
+        self.other += more.other;
+        self.quarantined += more.quarantined;
+    }
+}
+
+/// What one process remembers between parcels.
+#[derive(Debug, Default)]
+pub struct Memory {
+    clients: Mutex<HashMap<PhoneNumberId, (Client, Timestamp)>>,
+    touched: Mutex<HashMap<PhoneNumberId, Timestamp>>,
+}
+
+/// Ingest with what it needs.
+pub struct Ingest<'a, S, Q, C> {
+    /// Records.
+    pub store: &'a S,
+    /// Queues.
+    pub queue: &'a Q,
+    /// Time.
+    pub clock: &'a C,
+    /// Settings.
+    pub settings: &'a Settings,
+    /// What is remembered.
+    pub memory: &'a Memory,
+}
+
+impl<S: Records, Q: SendInbound + SendNudges, C: Clock> Ingest<'_, S, Q, C> {
+    /// Records a parcel. After `Ok` all of it is recorded or on the queue again, element by element.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the parcel must come again.
+    pub async fn parcel(&self, parcel: &Parcel) -> Result<Tally, StoreError> {
+        match &parcel.content {
+            Content::Body(body) => self.body(body, parcel.received_at).await,
+            Content::Part { header, base64 } => self.part(header, base64, parcel.received_at).await,
+        }
+    }
+
+    /// Stores a part; the last one to arrive, whichever it is, puts the whole together.
+    async fn part(&self, header: &PartHeader, base64: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+        let Ok(bytes) = STANDARD.decode(base64) else {
+            return self.quarantine(base64.as_bytes(), "damaged_part", received_at).await;
+        };
+        let expires_at = Some(self.clock.now() + PARTS_KEPT);
+        self.store.put_part(header, &bytes, expires_at).await?;
+        let Some(parts) = self.store.parts(&header.name, header.count).await? else { return Ok(Tally::default()) };
+        match join(&parts, &header.name) {
+            Ok(whole) => match std::str::from_utf8(&whole) {
+                Ok(body) => self.body(body, received_at).await,
+                Err(_) => self.quarantine(&whole, NotAWebhook::Shape.reason(), received_at).await,
+            },
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "a body that came in parts is damaged");
+                self.quarantine(&parts.concat(), "damaged_parts", received_at).await
+            }
+        }
+    }
+
+    async fn body(&self, body: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+        let pieces = match pieces(body) {
+            Ok(pieces) => pieces,
+            Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
+        };
+        let results: Vec<_> = stream::iter(&pieces)
+            .map(async |piece| (piece, self.piece(piece, received_at).await))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let mut tally = Tally::default();
+        let mut failed = Vec::new();
+        let mut last_error = None;
+        for (piece, result) in results {
+            match result {
+                Ok(counted) => tally += counted,
+                Err(error) => {
+                    failed.push(piece.body());
+                    last_error = Some(error);
+                }
+            }
+        }
+        match last_error {
+            None => Ok(tally),
+            // Alone already, or everything is down: the parcel goes back as it is.
+            Some(error) if failed.len() == pieces.len() => Err(error),
+            Some(error) => {
+                tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
+                let alone: Vec<Parcel> = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
+                self.queue.send_inbound(&alone, ALONE_AFTER).await?;
+                Ok(tally)
+            }
+        }
+    }
+
+    async fn piece(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
+        match piece.list {
+            List::Messages => match piece.message() {
+                Ok(message) => self.message(piece, message, received_at).await,
+                Err(error) => {
+                    let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
+                    Ok(Tally { messages: 1, ..kept })
+                }
+            },
+            List::Statuses => match piece.status(received_at) {
+                Ok(status) => self.status(&status.phone_number_id, &status.event).await,
+                Err(error) => {
+                    let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
+                    Ok(Tally { statuses: 1, ..kept })
+                }
+            },
+            List::Errors | List::UserActions | List::Change => self.event(piece, received_at).await,
+            List::Leftover => self.quarantine(piece.body().as_bytes(), "unknown_shape", received_at).await,
+        }
+    }
+
+    async fn message(
+        &self,
+        piece: &Piece<'_>,
+        incoming: IncomingMessage,
+        received_at: Timestamp,
+    ) -> Result<Tally, StoreError> {
+        let now = self.clock.now();
+        let phone = &incoming.phone_number_id;
+        let client = self.client(phone, now).await?;
+        if let Some(renamed) = &incoming.renamed {
+            self.rename(phone, renamed).await?;
+        }
+        let customer = match &incoming.group {
+            Some(group) => group.clone(),
+            None => self.store.resolve_customer(phone, &incoming.sender).await?,
+        };
+        let expires_at = self.settings.retention.map(|kept| now + kept);
+        let message = Message {
+            id: MessageId::from(incoming.wamid.clone()),
+            wamid: Some(incoming.wamid.clone()),
+            origin: Origin::Customer,
+            bot_id: client.as_ref().map(|c| c.bot_id.clone()),
+            phone_number_id: phone.clone(),
+            conversation_id: ConversationId::new(phone, &customer),
+            customer: incoming.sender.clone(),
+            kind: incoming.kind.clone(),
+            at: incoming.at.unwrap_or(received_at),
+            recorded_at: now,
+            raw: keep(self.store, piece.body().as_bytes(), expires_at).await?,
+            reply_to: incoming.reply_to.clone(),
+            answer: client.is_some().then(|| self.first_answer(&incoming, now)),
+            sending: None,
+            statuses: Statuses::default(),
+            expires_at,
+        };
+        let answer = match self.store.record_message(&message).await? {
+            Recorded::New => message.answer.clone(),
+            Recorded::Known(known) => known.answer,
+        };
+        if let Some(client) = &client {
+            self.touch(client, &message).await?;
+            if matches!(answer, Some(Answer::Pending { .. })) {
+                self.queue.send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst).await?;
+            }
+        }
+        Ok(Tally { messages: 1, ..Tally::default() })
+    }
+
+    /// Groups are not answered: a bot that talks to many people at once is nobody's task bot.
+    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp) -> Answer {
+        if wants_answer(&incoming.kind) && incoming.group.is_none() {
+            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
+        } else {
+            Answer::None(NoAnswer::Type, None)
+        }
+    }
+
+    async fn rename(&self, phone: &PhoneNumberId, renamed: &Renamed) -> Result<(), StoreError> {
+        let old = self.store.resolve_customer(phone, &renamed.old).await?;
+        for new in renamed.new.aliases() {
+            self.store.add_alias(phone, &old, &new).await?;
+        }
+        Ok(())
+    }
+
+    async fn touch(&self, client: &Client, message: &Message) -> Result<(), StoreError> {
+        let touch = ConversationTouch {
+            id: message.conversation_id.clone(),
+            bot_id: client.bot_id.clone(),
+            customer: message.customer.clone(),
+            at: message.at,
+            // Only what a customer does opens the window; Meta's own notes about them do not.
+            inbound: message.kind != "system",
+        };
+        self.store.touch_conversation(&touch).await?;
+        if self.client_is_due(&client.phone_number_id, message.at) {
+            self.store.touch_client(&client.phone_number_id, message.at).await?;
+        }
+        Ok(())
+    }
+
+    fn client_is_due(&self, phone: &PhoneNumberId, at: Timestamp) -> bool {
+        let mut touched = self.memory.touched.lock().expect("nothing panics while it holds the lock");
+        let due = touched.get(phone).is_none_or(|last| at >= *last + CLIENT_TOUCH);
+        if due {
+            touched.insert(phone.clone(), at);
+        }
+        due
+    }
+
+    async fn client(&self, phone: &PhoneNumberId, now: Timestamp) -> Result<Option<Client>, StoreError> {
+        if let Some(client) = self.known_client(phone, now) {
+            return Ok(Some(client));
+        }
+        let client = self.store.client(phone).await?;
+        if let Some(client) = &client {
+            let mut known = self.memory.clients.lock().expect("nothing panics while it holds the lock");
+            known.insert(phone.clone(), (client.clone(), now));
+        }
+        Ok(client)
+    }
+
+    fn known_client(&self, phone: &PhoneNumberId, now: Timestamp) -> Option<Client> {
+        let known = self.memory.clients.lock().expect("nothing panics while it holds the lock");
+        let (client, since) = known.get(phone)?;
+        (now < *since + CLIENT_KEPT).then(|| client.clone())
+    }
+
+    async fn status(
+        &self,
+        phone: &PhoneNumberId,
+        event: &crate::domain::status::StatusEvent,
+    ) -> Result<Tally, StoreError> {
+        let expires_at = self.settings.retention.map(|kept| self.clock.now() + kept);
+        let message = self.store.apply_status(phone, event, expires_at).await?;
+        if let Some(message) = message
+            && message.origin == Origin::Bot
+            && message.statuses.times().len() == 1
+            && let Some(question) = &message.reply_to
+        {
+            // The first status proves that Meta took the answer, should nobody have recorded that.
+            self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
+        }
+        Ok(Tally { statuses: 1, ..Tally::default() })
+    }
+
+    async fn event(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
+        let value: Value = serde_json::from_str(piece.raw).unwrap_or_default();
+        let event = value.pointer("/value/event").and_then(Value::as_str);
+        let waba = value.pointer("/value/waba_info/waba_id").and_then(Value::as_str);
+        let field = piece.field.as_deref().unwrap_or("-");
+        let kind = match (piece.list, event) {
+            (List::Errors, _) => "messages.errors".to_owned(),
+            (List::UserActions, _) => "messages.user_actions".to_owned(),
+            (_, Some(event)) if field == "account_update" => format!("{field}:{event}"),
+            _ => field.to_owned(),
+        };
+        let body = piece.body();
+        let event = AccountEvent {
+            owner: waba.or(piece.entry_id.as_deref()).filter(|id| !id.is_empty()).unwrap_or("-").to_owned(),
+            kind,
+            at: piece.entry_time.unwrap_or(received_at),
+            hash: sha256(body.as_bytes()),
+            dated: piece.entry_time.is_some(),
+            business_id: value
+                .pointer("/value/waba_info/owner_business_id")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<BusinessId>().ok()),
+            raw: keep(self.store, body.as_bytes(), None).await?,
+        };
+        self.store.record_event(&event).await?;
+        Ok(Tally { other: 1, ..Tally::default() })
+    }
+
+    async fn quarantine(&self, bytes: &[u8], reason: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+        let raw = keep(self.store, bytes, None).await?;
+        let id = sha256(bytes);
+        tracing::warn!(quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
+        self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
+        Ok(Tally { quarantined: 1, ..Tally::default() })
+    }
+}

@@ -1,0 +1,63 @@
+//! Raw bytes into records and out again.
+
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::message::Message;
+use crate::domain::parcel::PartHeader;
+use crate::domain::raw::{Packed, Raw, gunzip, join};
+use crate::error::StoreError;
+use crate::ports::Blobs;
+
+/// Makes bytes ready for a record: their parts, if they need any, are stored first.
+pub(super) async fn keep(
+    blobs: &impl Blobs,
+    bytes: &[u8],
+    expires_at: Option<Timestamp>,
+) -> Result<Raw, StoreError> {
+    let packed = Packed::new(bytes);
+    if let Raw::Parts(list) = &packed.raw {
+        for (index, part) in (0..).zip(&packed.parts) {
+            // A prefix keeps what records point to apart from what is still arriving.
+            let header = PartHeader { name: blob_name(&list.sha256), index, count: list.count };
+            blobs.put_part(&header, part, expires_at).await?;
+        }
+    }
+    Ok(packed.raw)
+}
+
+fn blob_name(sha256: &str) -> String {
+    format!("raw:{sha256}")
+}
+
+/// The bytes behind a record's raw form.
+///
+/// # Errors
+/// [`StoreError`] if parts are missing or damaged.
+pub async fn stored_bytes(blobs: &impl Blobs, raw: &Raw) -> Result<Vec<u8>, StoreError> {
+    match raw {
+        Raw::Plain(text) => Ok(text.clone().into_bytes()),
+        Raw::Gzip(bytes) => gunzip(bytes).map_err(|e| StoreError::corrupt("messages", e)),
+        Raw::Parts(list) => {
+            let parts = blobs.parts(&blob_name(&list.sha256), list.count).await?;
+            let parts = parts.ok_or_else(|| StoreError::corrupt("blobs", "parts are missing"))?;
+            join(&parts, &list.sha256).map_err(|e| StoreError::corrupt("blobs", e))
+        }
+    }
+}
+
+/// The message object of a record, in Meta's form: out of the webhook for an incoming message, as sent
+/// for an outgoing one. Null where the record holds it in parts: no message is that large.
+#[must_use]
+pub fn content_of(message: &Message) -> Value {
+    let bytes = match &message.raw {
+        Raw::Plain(text) => text.clone().into_bytes(),
+        Raw::Gzip(bytes) => gunzip(bytes).unwrap_or_default(),
+        Raw::Parts(_) => Vec::new(),
+    };
+    let mut value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    if message.origin.is_inbound() {
+        return value.pointer_mut("/entry/0/changes/0/value/messages/0").map(Value::take).unwrap_or_default();
+    }
+    value
+}

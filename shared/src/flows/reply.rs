@@ -1,0 +1,381 @@
+//! Answering: claim the conversation, decide, generate, send. The messages with a pending answer are the
+//! list of what is due; a nudge only says where to look, so losing or doubling one does no harm.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::answer::{Answer, NoAnswer, Nudge};
+use crate::domain::bot::Bot;
+use crate::domain::client::{Client, ClientStatus};
+use crate::domain::conversation::{Conversation, ConversationTouch};
+use crate::domain::draft::{Draft, Recipient};
+use crate::domain::ids::MessageId;
+use crate::domain::message::{Message, Origin, text_of};
+use crate::domain::meta_error::Remedy;
+use crate::domain::raw::Raw;
+use crate::domain::status::Statuses;
+use crate::error::{Chain, ModelError, StoreError};
+use crate::ports::{
+    Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, Prompt, Random, ReadBots,
+    ReadClients, ReadGrants, ReadMessages, RecordSends, Seal, SendNudges, TouchConversations, Turn,
+};
+
+use super::content_of;
+use super::send::{Delivery, Sender};
+
+/// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt.
+const HISTORY: usize = 20;
+/// After this many failed tries a model or an unreachable Meta is given up, in about two hours.
+const MOST_ATTEMPTS: u32 = 12;
+/// First pause between tries; doubles, up to SQS's longest delay.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// Settings of reply.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a claim on a conversation lasts; longer than one answer may take.
+    pub claim: Duration,
+    /// How long messages are kept; `None` = for ever.
+    pub retention: Option<Duration>,
+}
+
+/// All records that reply uses.
+pub trait Records:
+    ReadMessages
+    + Answers
+    + RecordSends
+    + ClaimConversations
+    + TouchConversations
+    + ReadBots
+    + ReadClients
+    + ReadGrants
+{
+}
+impl<T> Records for T where
+    T: ReadMessages
+        + Answers
+        + RecordSends
+        + ClaimConversations
+        + TouchConversations
+        + ReadBots
+        + ReadClients
+        + ReadGrants
+{
+}
+
+/// Reply with what it needs.
+pub struct Reply<'a, S, K, G, Q, L, C, R> {
+    /// Sending, with records, sealing, Meta and time.
+    pub sender: Sender<'a, S, K, G, C>,
+    /// The queue `answers`.
+    pub queue: &'a Q,
+    /// The language model.
+    pub model: &'a L,
+    /// For the claim's owner.
+    pub random: &'a R,
+    /// Settings.
+    pub settings: &'a Settings,
+}
+
+/// How an attempt at an answer ended.
+enum Ended {
+    /// With this, recorded.
+    With(Answer),
+    /// Not yet: again after the pause.
+    Later(Duration),
+}
+
+impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
+where
+    S: Records,
+    K: Seal,
+    G: MessageGraph,
+    Q: SendNudges,
+    L: Complete,
+    C: Clock,
+    R: Random,
+{
+    fn store(&self) -> &S {
+        self.sender.store
+    }
+
+    fn now(&self) -> Timestamp {
+        self.sender.clock.now()
+    }
+
+    /// Follows a nudge.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the nudge comes again.
+    pub async fn nudge(&self, nudge: &Nudge) -> Result<(), StoreError> {
+        let Some(message) = self.store().message(&nudge.message_id).await? else { return Ok(()) };
+        if !is_pending(&message) {
+            return Ok(());
+        }
+        let owner = hex::encode(self.random.bytes());
+        let now = self.now();
+        let until = now + self.settings.claim;
+        match self.store().claim_conversation(&message.conversation_id, &owner, now, until).await? {
+            ConversationClaim::Won(conversation) => {
+                let result = self.claimed(&nudge.message_id, &conversation).await;
+                self.store().release_conversation(&conversation.id, &owner).await?;
+                result
+            }
+            ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
+            // Recorded, but its conversation not yet: ingest died in between and comes again.
+            ConversationClaim::Unknown => self.nudge_again(&message.id, FIRST_PAUSE).await,
+        }
+    }
+
+    /// Nudges whatever was due for a while: its own nudge was lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the next sweep finds the same.
+    pub async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        let overdue = self.now() - self.settings.claim;
+        let due = self.store().due_answers(overdue, limit).await?;
+        let nudges: Vec<Nudge> = due.into_iter().map(|message_id| Nudge { message_id }).collect();
+        self.queue.send_nudges(&nudges, Duration::ZERO).await?;
+        Ok(nudges.len())
+    }
+
+    async fn nudge_again(&self, id: &MessageId, pause: Duration) -> Result<(), StoreError> {
+        let pause = pause.clamp(Duration::from_secs(1), LONGEST_PAUSE);
+        self.queue.send_nudges(&[Nudge { message_id: id.clone() }], pause).await
+    }
+
+    /// With the conversation in our hands.
+    async fn claimed(&self, id: &MessageId, conversation: &Conversation) -> Result<(), StoreError> {
+        // Whoever had the claim before may have answered it.
+        let Some(message) = self.store().message(id).await?.filter(is_pending) else { return Ok(()) };
+        let history = self.store().recent_messages(&conversation.id, HISTORY).await?;
+        let (newest, older) = burst(message, &history);
+        for superseded in older {
+            self.supersede(&superseded, &newest, conversation).await?;
+        }
+        self.answer(&newest, conversation, &history).await
+    }
+
+    /// An older message of the burst is answered with the newest, unless its own answer is on its way.
+    async fn supersede(
+        &self,
+        message: &Message,
+        newest: &Message,
+        conversation: &Conversation,
+    ) -> Result<(), StoreError> {
+        if self.store().message(&MessageId::answer_to(&message.id)).await?.is_some() {
+            return self.answer(message, conversation, &[]).await;
+        }
+        let answer = Answer::None(NoAnswer::Superseded, Some(MessageId::answer_to(&newest.id)));
+        self.settle(message, &answer).await
+    }
+
+    async fn answer(
+        &self,
+        message: &Message,
+        conversation: &Conversation,
+        history: &[Message],
+    ) -> Result<(), StoreError> {
+        match self.attempt(message, conversation, history).await? {
+            Ended::With(answer) => self.settle(message, &answer).await,
+            Ended::Later(pause) => self.postpone(message, pause).await,
+        }
+    }
+
+    async fn settle(&self, message: &Message, answer: &Answer) -> Result<(), StoreError> {
+        let settled = self.store().settle_answer(&message.id, answer).await?;
+        let (state, reason) = match answer {
+            Answer::Pending { .. } => ("pending", None),
+            Answer::Answered(_) => ("answered", None),
+            Answer::None(reason, _) => ("none", Some(reason.as_str())),
+        };
+        tracing::info!(wamid = %message.id, client.id = %message.phone_number_id, state, reason, settled, "answer settled");
+        Ok(())
+    }
+
+    async fn postpone(&self, message: &Message, pause: Duration) -> Result<(), StoreError> {
+        let attempts = attempts(message);
+        if attempts >= MOST_ATTEMPTS {
+            return self.settle(message, &Answer::None(NoAnswer::GivenUp, None)).await;
+        }
+        let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts.min(16))).min(LONGEST_PAUSE);
+        self.store().postpone_answer(&message.id, self.now() + pause).await?;
+        self.nudge_again(&message.id, pause).await
+    }
+
+    async fn attempt(
+        &self,
+        message: &Message,
+        conversation: &Conversation,
+        history: &[Message],
+    ) -> Result<Ended, StoreError> {
+        let client = self.store().client(&message.phone_number_id).await?;
+        let Some(client) = client.filter(|c| Some(&c.bot_id) == message.bot_id.as_ref()) else {
+            return Ok(none(NoAnswer::ClientInactive));
+        };
+        let id = MessageId::answer_to(&message.id);
+        // An answer that was begun is ended first, whatever has changed since.
+        if let Some(begun) = self.store().message(&id).await? {
+            return self.deliver(&client, conversation, &begun).await;
+        }
+        let bot = self.store().bot(&client.bot_id).await?;
+        if let Some(reason) = self.reason_against(&client, &bot, conversation) {
+            return Ok(none(reason));
+        }
+        let text = match self.generate(&bot, message, history).await {
+            Ok(text) => text,
+            Err(ended) => return Ok(ended),
+        };
+        let draft = Draft::text(recipient(conversation), &text);
+        let intent = self.intent(id, message, &draft);
+        self.deliver(&client, conversation, &intent).await
+    }
+
+    fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
+        let now = self.now();
+        if client.status != ClientStatus::Active {
+            return Some(NoAnswer::ClientInactive);
+        }
+        if !bot.settings.enabled {
+            return Some(NoAnswer::BotOff);
+        }
+        if conversation.paused_until.is_some_and(|until| until > now) {
+            return Some(NoAnswer::Human);
+        }
+        conversation.window_ends_at.is_none_or(|end| end <= now).then_some(NoAnswer::WindowClosed)
+    }
+
+    /// Rules first; then the model.
+    async fn generate(&self, bot: &Bot, message: &Message, history: &[Message]) -> Result<String, Ended> {
+        let content = content_of(message);
+        if let Some(rule) = text_of(&content).and_then(|text| bot.settings.rule_for(text)) {
+            return Ok(rule.text.clone());
+        }
+        if !bot.settings.model_enabled || !self.model.is_configured() {
+            return Err(none(NoAnswer::NoRule));
+        }
+        let prompt = Prompt { instructions: bot.settings.instructions.clone(), turns: turns(message, &content, history) };
+        match self.model.complete(&prompt).await {
+            Ok(completion) => Ok(completion.text),
+            Err(error) => {
+                tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
+                Err(match error {
+                    ModelError::Unavailable(_) if attempts(message) < MOST_ATTEMPTS => Ended::Later(FIRST_PAUSE),
+                    ModelError::Empty if attempts(message) == 0 => Ended::Later(FIRST_PAUSE),
+                    _ => none(NoAnswer::ModelFailed),
+                })
+            }
+        }
+    }
+
+    fn intent(&self, id: MessageId, question: &Message, draft: &Draft) -> Message {
+        let now = self.now();
+        Message {
+            id,
+            wamid: None,
+            origin: Origin::Bot,
+            bot_id: question.bot_id.clone(),
+            phone_number_id: question.phone_number_id.clone(),
+            conversation_id: question.conversation_id.clone(),
+            customer: question.customer.clone(),
+            kind: draft.kind.clone(),
+            at: now.max(question.at),
+            recorded_at: now,
+            raw: Raw::Plain(draft.recorded().to_string()),
+            reply_to: Some(question.id.clone()),
+            answer: None,
+            sending: Some(self.sender.intended()),
+            statuses: Statuses::default(),
+            expires_at: self.settings.retention.map(|kept| now + kept),
+        }
+    }
+
+    async fn deliver(
+        &self,
+        client: &Client,
+        conversation: &Conversation,
+        intent: &Message,
+    ) -> Result<Ended, StoreError> {
+        let delivery = self.sender.deliver(client, intent, &recipient(conversation)).await?;
+        Ok(match delivery {
+            Delivery::Accepted(_) => {
+                self.touch(conversation, intent).await?;
+                Ended::With(Answer::Answered(intent.id.clone()))
+            }
+            Delivery::NotSent { pause, .. } => Ended::Later(pause),
+            Delivery::InProgress(until) => Ended::Later(span(self.now(), until)),
+            Delivery::Uncertain => Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone()))),
+            Delivery::NoToken => none(NoAnswer::ClientInactive),
+            Delivery::Refused(error) => {
+                let reason = match error.remedy() {
+                    Remedy::WindowClosed => NoAnswer::WindowClosed,
+                    _ => NoAnswer::RefusedByMeta,
+                };
+                Ended::With(Answer::None(reason, Some(intent.id.clone())))
+            }
+        })
+    }
+
+    async fn touch(&self, conversation: &Conversation, sent: &Message) -> Result<(), StoreError> {
+        let touch = ConversationTouch {
+            id: conversation.id.clone(),
+            bot_id: conversation.bot_id.clone(),
+            customer: conversation.customer.clone(),
+            at: sent.at,
+            inbound: false,
+        };
+        self.store().touch_conversation(&touch).await
+    }
+}
+
+fn none(reason: NoAnswer) -> Ended {
+    Ended::With(Answer::None(reason, None))
+}
+
+fn is_pending(message: &Message) -> bool {
+    matches!(message.answer, Some(Answer::Pending { .. }))
+}
+
+fn attempts(message: &Message) -> u32 {
+    match message.answer {
+        Some(Answer::Pending { attempts, .. }) => attempts,
+        _ => 0,
+    }
+}
+
+fn recipient(conversation: &Conversation) -> Recipient {
+    Recipient::Person(conversation.customer.clone())
+}
+
+/// From `now` until then; nothing if that has passed.
+fn span(now: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+}
+
+/// The newest message that waits for an answer, and the older ones that wait with it, oldest first.
+fn burst(message: Message, history: &[Message]) -> (Message, Vec<Message>) {
+    let mut pending: Vec<Message> =
+        history.iter().filter(|m| m.id != message.id && is_pending(m)).cloned().collect();
+    pending.push(message);
+    pending.sort_by_key(Message::time_key);
+    let newest = pending.pop().expect("the message itself is in it");
+    (newest, pending)
+}
+
+/// The conversation as the model sees it, oldest first, ending with the message.
+fn turns(message: &Message, content: &Value, history: &[Message]) -> Vec<Turn> {
+    let mut earlier: Vec<&Message> =
+        history.iter().filter(|m| m.id != message.id && m.time_key() < message.time_key()).collect();
+    earlier.sort_by_key(|m| m.time_key());
+    let mut turns: Vec<Turn> = earlier.into_iter().map(|m| turn(m, &content_of(m))).collect();
+    turns.push(turn(message, content));
+    turns
+}
+
+fn turn(message: &Message, content: &Value) -> Turn {
+    let text = text_of(content).map_or_else(|| format!("[{}]", message.kind), str::to_owned);
+    Turn { from_customer: message.origin.is_inbound(), text }
+}

@@ -1,0 +1,69 @@
+//! Opened business tokens, kept in memory for minutes: no KMS call per message.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::ids::GrantId;
+use crate::domain::seal::SealContext;
+use crate::domain::secret::AccessToken;
+use crate::error::StoreError;
+use crate::ports::{Clock, ReadGrants, Seal};
+
+/// How long an opened token is used before its grant is read again. A token swapped meanwhile stays
+/// valid for longer than this.
+const KEPT: Duration = Duration::from_secs(5 * 60);
+/// Bounds memory; far more than one sandbox serves at a time.
+const MOST: usize = 1000;
+
+/// The opened tokens of one process.
+#[derive(Debug, Default)]
+pub struct Tokens(Mutex<HashMap<GrantId, (AccessToken, Timestamp)>>);
+
+impl Tokens {
+    /// The grant's token; `None` if there is no such grant.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read or opened.
+    pub async fn of(
+        &self,
+        grants: &impl ReadGrants,
+        seal: &impl Seal,
+        clock: &impl Clock,
+        id: &GrantId,
+    ) -> Result<Option<AccessToken>, StoreError> {
+        let now = clock.now();
+        if let Some(token) = self.known(id, now) {
+            return Ok(Some(token));
+        }
+        let Some(grant) = grants.grant(id).await? else { return Ok(None) };
+        let opened = seal.open(&grant.token, SealContext::GrantToken(id)).await?;
+        let token = AccessToken::try_from(opened).map_err(|e| StoreError::corrupt("grants", e))?;
+        self.keep(id.clone(), token.clone(), now);
+        Ok(Some(token))
+    }
+
+    /// Forgets a token, so that the next use reads it again: Meta did not accept it.
+    pub fn forget(&self, id: &GrantId) {
+        self.lock().remove(id);
+    }
+
+    fn known(&self, id: &GrantId, now: Timestamp) -> Option<AccessToken> {
+        let kept = self.lock();
+        let (token, since) = kept.get(id)?;
+        (now < *since + KEPT).then(|| token.clone())
+    }
+
+    fn keep(&self, id: GrantId, token: AccessToken, now: Timestamp) {
+        let mut kept = self.lock();
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(id, (token, now));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<GrantId, (AccessToken, Timestamp)>> {
+        self.0.lock().expect("nothing panics while it holds the lock")
+    }
+}
