@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http_body::Frame;
 use serde_json::{Map, Value, json};
 
-use crate::faults::{FaultError, Target, Then};
+use crate::faults::{FailLater, FaultError, Target, Then};
 use crate::graph::error::GraphError;
 use crate::graph::request::{self, GraphRequest};
 use crate::graph::{self, Answer, Turn, auth, media};
@@ -57,7 +57,7 @@ pub(crate) async fn entry(State(world): State<Arc<World>>, request: Request) -> 
         world.calls.update(index, |call| call.fault = Some(id.clone()));
     }
     let ending = match fault {
-        None => Ending::Answer(act(&world, &parts, body).await),
+        None => Ending::Answer(act(&world, &parts, body, None).await),
         Some((_, then)) => suffer(&world, &parts, body, then).await,
     };
     let status = match &ending {
@@ -71,8 +71,8 @@ pub(crate) async fn entry(State(world): State<Arc<World>>, request: Request) -> 
     }
 }
 
-/// Does the call as if nothing were wrong.
-async fn act(world: &Arc<World>, parts: &Parts, body: Bytes) -> Reply {
+/// Does the call.
+async fn act(world: &Arc<World>, parts: &Parts, body: Bytes, fail_later: Option<FailLater>) -> Reply {
     let path = parts.uri.path();
     if path == model::PATH {
         return model::complete(parts, &body);
@@ -80,7 +80,7 @@ async fn act(world: &Arc<World>, parts: &Parts, body: Bytes) -> Reply {
     if let Some(rest) = path.strip_prefix("/_media/") {
         return download(world, parts, rest);
     }
-    match graph_call(world, parts, body).await {
+    match graph_call(world, parts, body, fail_later).await {
         Ok(value) => Reply::json(200, &value),
         Err(error) => Reply::json(error.status, &error.body()),
     }
@@ -96,7 +96,7 @@ async fn suffer(world: &Arc<World>, parts: &Parts, body: Bytes, then: Then) -> E
     if let Some(error) = then.error {
         return Ending::Answer(fault_reply(parts.uri.path(), &error));
     }
-    let reply = act(world, parts, body).await;
+    let reply = act(world, parts, body, then.fail_later).await;
     if then.accept_then_drop { Ending::Dropped(Some(reply.status)) } else { Ending::Answer(reply) }
 }
 
@@ -131,7 +131,7 @@ fn fault_reply(path: &str, fault: &FaultError) -> Reply {
     Reply::json(error.status, &error.body())
 }
 
-async fn graph_call(world: &Arc<World>, parts: &Parts, body: Bytes) -> Answer {
+async fn graph_call(world: &Arc<World>, parts: &Parts, body: Bytes, fail_later: Option<FailLater>) -> Answer {
     let path = graph::strip_version(parts.uri.path())?;
     let request = GraphRequest::read(parts, body, path).await?;
     verify_callback(world, &request).await?;
@@ -146,6 +146,7 @@ async fn graph_call(world: &Arc<World>, parts: &Parts, body: Bytes) -> Answer {
             request: &request,
             base_url: &world.base_url,
             app_webhook_url,
+            fail_later,
             effects: Vec::new(),
         };
         let answer = graph::answer(&mut turn);

@@ -41,6 +41,8 @@ pub(crate) struct Then {
     /// The call is done and its webhooks are sent, then the connection is closed without an answer.
     #[serde(default)]
     pub(crate) accept_then_drop: bool,
+    /// Messages are accepted, and their only status is `failed` with this error.
+    pub(crate) fail_later: Option<FailLater>,
     /// Nothing is done and no answer comes.
     #[serde(default)]
     pub(crate) hang: bool,
@@ -57,6 +59,14 @@ pub(crate) struct FaultError {
     pub(crate) message: Option<String>,
     pub(crate) details: Option<String>,
     pub(crate) is_transient: Option<bool>,
+}
+
+/// Why an accepted message fails.
+#[derive(Clone, Deserialize)]
+pub(crate) struct FailLater {
+    pub(crate) code: i64,
+    pub(crate) title: Option<String>,
+    pub(crate) details: Option<String>,
 }
 
 /// All faults in force, oldest first.

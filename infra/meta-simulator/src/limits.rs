@@ -73,3 +73,29 @@ impl Bucket {
         self.left >= 1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(limits: &mut Limits, customers: usize, now_ms: i64) -> usize {
+        let take = |n: &usize| limits.take("number", false, &n.to_string(), now_ms).is_ok();
+        (0..customers).filter(take).count()
+    }
+
+    #[test]
+    fn a_number_sends_eighty_a_second_to_different_customers() {
+        let mut limits = Limits::default();
+        assert_eq!(accepted(&mut limits, 100, 0), 80);
+        assert_eq!(accepted(&mut limits, 100, 500), 40);
+        assert_eq!(accepted(&mut limits, 100, 60_000), 80);
+    }
+
+    #[test]
+    fn a_pair_has_a_burst_of_45_and_then_one_in_six_seconds() {
+        let mut limits = Limits::default();
+        let mut take = |now_ms| limits.take("number", false, "customer", now_ms).is_ok();
+        assert_eq!((0..60).filter(|_| take(0)).count(), 45);
+        assert!(!take(5_999) && take(6_001) && !take(6_002));
+    }
+}

@@ -171,6 +171,7 @@ fn http_client() -> anyhow::Result<reqwest::Client> {
     let builder = reqwest::Client::builder();
     builder
         .tls_backend_preconfigured(tls)
+        .user_agent("facebookexternalua") // as Meta's webhooks name themselves
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(DELIVERY_TIMEOUT)

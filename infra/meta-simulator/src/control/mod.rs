@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::api::{Refusal, refuse};
 use crate::clock;
 use crate::faults::FaultSpec;
-use crate::logs::Since;
+use crate::logs::{Delivery, Since};
 use crate::webhooks;
 use crate::world::World;
 
@@ -66,8 +66,23 @@ async fn webhook(State(world): State<Arc<World>>, headers: HeaderMap, body: Byte
         Some("wrong") => Some(webhooks::signature(&format!("not-{secret}"), &body)),
         Some(_) => return Err(refuse(StatusCode::BAD_REQUEST, "X-Sim-Signature must be none or wrong.")),
     };
-    let attempt = webhooks::post_raw(&world, &url, body, signature.as_deref()).await;
+    let at = clock::rfc3339(clock::wall_ms());
+    let attempt = webhooks::post_raw(&world, &url, body.clone(), signature.as_deref()).await;
+    world.deliveries.push(Delivery {
+        at,
+        url,
+        attempt: 1,
+        status: attempt.status,
+        ms: attempt.ms,
+        field: first_field(&body),
+    });
     Ok(Json(json!({"status": attempt.status, "ms": attempt.ms})))
+}
+
+/// The `field` of a body's first change; empty if it has none.
+fn first_field(body: &[u8]) -> String {
+    let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+    parsed["entry"][0]["changes"][0]["field"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn add_fault(State(world): State<Arc<World>>, body: Bytes) -> Reply {

@@ -20,6 +20,7 @@ use self::auth::Caller;
 use self::error::GraphError;
 use self::request::GraphRequest;
 use crate::Config;
+use crate::faults::FailLater;
 use crate::limits::Limits;
 use crate::state::{Number, State, Waba};
 use crate::webhooks::Effect;
@@ -43,6 +44,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) base_url: &'a str,
     /// Where the app's webhooks go now.
     pub(crate) app_webhook_url: Option<String>,
+    /// A fault that makes accepted messages fail.
+    pub(crate) fail_later: Option<FailLater>,
     /// Webhooks and the like, sent once the state is unlocked.
     pub(crate) effects: Vec<Effect>,
 }

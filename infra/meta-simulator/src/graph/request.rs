@@ -2,7 +2,7 @@
 //! form and from JSON alike.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
 use serde_json::{Map, Value};
@@ -132,7 +132,9 @@ async fn read_multipart(
     params: &mut Map<String, Value>,
 ) -> Result<Option<UploadedFile>, GraphError> {
     let broken = |_| GraphError::invalid_parameter("The multipart body cannot be read.");
-    let request = axum::http::Request::from_parts(parts.clone(), Body::from(body));
+    let mut request = axum::http::Request::from_parts(parts.clone(), Body::from(body));
+    // The body was read within the API's own limit already.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|_| GraphError::invalid_parameter("The multipart body has no boundary."))?;

@@ -65,6 +65,7 @@ pub(crate) fn send(turn: &mut Turn<'_>, caller: &Caller, number_id: &str) -> Ans
         callback_data,
         category,
         reaction: kind == "reaction",
+        failure: turn.fail_later.clone(),
     };
     let statuses = sent.statuses(turn.state);
     turn.effects.extend(statuses.into_iter().map(Effect::Post));

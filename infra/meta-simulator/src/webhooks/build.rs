@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Post, Scope};
 use crate::clock::SECOND_MS;
+use crate::faults::FailLater;
 use crate::state::{Signup, State};
 
 /// Pause between `sent`, `delivered` and `read`: long enough to be three POSTs, short enough that the first may
@@ -26,18 +27,26 @@ pub(crate) struct SentMessage {
     pub(crate) category: String,
     /// Reactions are only ever `sent`.
     pub(crate) reaction: bool,
+    /// Set if the message is to fail after it was accepted.
+    pub(crate) failure: Option<FailLater>,
 }
 
 impl SentMessage {
     /// One POST for each status.
     pub(crate) fn statuses(&self, state: &mut State) -> Vec<Post> {
-        let statuses: &[&str] = if self.reaction { &["sent"] } else { &["sent", "delivered", "read"] };
+        let statuses: &[&str] = match (&self.failure, self.reaction) {
+            (Some(_), _) => &["failed"],
+            (None, true) => &["sent"],
+            (None, false) => &["sent", "delivered", "read"],
+        };
         let bsuid = state.bsuid(&self.wa_id, &self.business_id);
         let contact = contact(state, &self.wa_id, &bsuid, self.to_bsuid);
         let mut posts = Vec::new();
         for (index, status) in (0_u32..).zip(statuses) {
             let mut value = envelope(state, &self.number_id);
-            value.insert("contacts".into(), json!([contact]));
+            if self.failure.is_none() {
+                value.insert("contacts".into(), json!([contact]));
+            }
             value.insert("statuses".into(), json!([self.status(state, status, &bsuid)]));
             let scope = Scope::Waba { waba_id: self.waba_id.clone(), number_id: self.number_id.clone() };
             let mut post = Post::new(&self.waba_id, scope, "messages", Value::Object(value));
@@ -59,7 +68,9 @@ impl SentMessage {
         if let Some(data) = &self.callback_data {
             item.insert("biz_opaque_callback_data".into(), json!(data));
         }
-        if status != "read" {
+        if let Some(failure) = &self.failure {
+            item.insert("errors".into(), json!([error(failure)]));
+        } else if status != "read" {
             let pricing = json!({
                 "billable": true, "pricing_model": "PMP", "category": self.category, "type": "regular"});
             item.insert("pricing".into(), pricing);
@@ -134,6 +145,13 @@ pub(crate) fn template_approved(state: &State, waba_id: &str, template_id: &str)
     let mut post = Post::new(waba_id, scope, "message_template_status_update", value);
     post.time = Some(state.now_ms() / SECOND_MS);
     Some(post)
+}
+
+/// An error object as statuses carry it.
+fn error(failure: &FailLater) -> Value {
+    let title = failure.title.as_deref().unwrap_or("Message undeliverable");
+    let details = failure.details.as_deref().unwrap_or(title);
+    json!({"code": failure.code, "title": title, "message": title, "error_data": {"details": details}})
 }
 
 fn envelope(state: &State, number_id: &str) -> Map<String, Value> {

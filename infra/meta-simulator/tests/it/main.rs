@@ -1,0 +1,12 @@
+//! The simulator from outside: each rule that a backend can meet, over HTTP.
+
+mod support;
+
+mod control;
+mod credit;
+mod faults;
+mod messages;
+mod nodes;
+mod registration;
+mod tokens;
+mod webhooks;
