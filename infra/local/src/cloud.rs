@@ -45,6 +45,7 @@ impl Emulator {
         let errors = log.try_clone().context("the emulator's log cannot be shared")?;
         let address = release(port)?;
         let endpoint = format!("http://{address}");
+        move_state(dir, &endpoint)?;
         let mut process = Command::new(python)
             .arg(crate::root().join("infra/local/run_ministack.py"))
             // The functions inherit the emulator's environment, so it gets only what is named here.
@@ -92,6 +93,32 @@ impl Emulator {
             }
         }
     }
+}
+
+/// Where the emulator listened when it last saved its state.
+const ENDPOINT_FILE: &str = "cloud/endpoint";
+/// The parts of its state that hold addresses of queues.
+const WITH_ADDRESSES: [&str; 3] = ["cloud/sqs.json", "cloud/lambda.json", "cloud/cloudformation.json"];
+
+/// Lets kept state follow its ports: the emulator names queues by address, and after a move its event
+/// sources would look for them in vain.
+fn move_state(dir: &StateDir, endpoint: &str) -> Result<()> {
+    let Some(old) = dir.read(ENDPOINT_FILE)? else { return remember(dir, endpoint) };
+    let old = String::from_utf8(old).context("the kept state is damaged: start with --fresh")?;
+    if old == endpoint {
+        return Ok(());
+    }
+    for name in WITH_ADDRESSES {
+        if let Some(state) = dir.read(name)? {
+            let state = String::from_utf8(state).context("the kept state is damaged: start with --fresh")?;
+            dir.write(name, state.replace(&format!("{old}/"), &format!("{endpoint}/")).as_bytes())?;
+        }
+    }
+    remember(dir, endpoint)
+}
+
+fn remember(dir: &StateDir, endpoint: &str) -> Result<()> {
+    dir.write(ENDPOINT_FILE, endpoint.as_bytes()).map(drop)
 }
 
 /// What a deployment needs.
@@ -186,4 +213,31 @@ pub(crate) async fn deploy(
         ),
     };
     serde_json::from_slice(&output).context("the deployment gave no readable answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_queues_follow_the_port() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(temp.path(), false).unwrap();
+        move_state(&dir, "http://127.0.0.1:4566").unwrap();
+        let state = r#"{"url":"http://127.0.0.1:4566/000000000000/q","port":"http://127.0.0.1:45660/"}"#;
+        dir.write("cloud/sqs.json", state.as_bytes()).unwrap();
+        move_state(&dir, "http://127.0.0.1:8002").unwrap();
+        let moved = String::from_utf8(dir.read("cloud/sqs.json").unwrap().unwrap()).unwrap();
+        let expected = r#"{"url":"http://127.0.0.1:8002/000000000000/q","port":"http://127.0.0.1:45660/"}"#;
+        assert_eq!(moved, expected);
+    }
+
+    #[test]
+    fn outputs_are_found_by_their_short_names() {
+        let outputs = TABLES.iter().map(|name| (format!("{}Table", pascal(name)), format!("t-{name}")));
+        let outputs = outputs.chain([("InboundDeadQueueUrl".to_owned(), "q".to_owned())]).collect();
+        let deployed = Deployed { outputs, environments: BTreeMap::new() };
+        assert_eq!(deployed.tables().unwrap()["grants"], "t-grants");
+        assert!(deployed.queues().unwrap_err().to_string().contains("InboundQueueUrl"));
+    }
 }

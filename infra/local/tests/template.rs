@@ -1,0 +1,176 @@
+//! Facts about `template.yaml` that neither the linter nor the local cloud checks.
+#![allow(missing_docs, reason = "a test crate has no readers of its documentation")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_yaml_ng::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn template() -> Value {
+    serde_yaml_ng::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap()
+}
+
+/// Resources of one type: name and `Properties`.
+fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
+    let all = template["Resources"].as_mapping().unwrap().iter();
+    all.filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(name, resource)| (name.as_str().unwrap(), &resource["Properties"]))
+        .collect()
+}
+
+/// A value as text, with `!Ref x`, `!GetAtt x.y` and `!Sub …` in it.
+fn text(value: &Value) -> String {
+    serde_yaml_ng::to_string(value).unwrap()
+}
+
+/// A value or, behind a `!Ref`, the default of the parameter.
+fn number(template: &Value, value: &Value) -> u64 {
+    match value {
+        Value::Tagged(tagged) => {
+            template["Parameters"][tagged.value.as_str().unwrap()]["Default"].as_u64().unwrap()
+        }
+        plain => plain.as_u64().unwrap(),
+    }
+}
+
+fn pascal(name: &str) -> String {
+    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+fn crates() -> BTreeSet<String> {
+    let folders = std::fs::read_dir(root().join("functions")).unwrap();
+    folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn each_function_crate_has_its_resource_and_each_resource_its_crate() {
+    let template = template();
+    let mut found = BTreeSet::new();
+    for (name, _) in resources(&template, "AWS::Serverless::Function") {
+        let metadata = &template["Resources"][name]["Metadata"];
+        assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{name}");
+        let binary = metadata["BuildProperties"]["Binary"].as_str().unwrap();
+        assert_eq!(name, pascal(binary));
+        found.insert(binary.to_owned());
+    }
+    assert_eq!(found, crates());
+}
+
+#[test]
+fn no_http_function_outlives_the_gateway() {
+    let template = template();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let events = function["Events"].as_mapping().into_iter().flatten();
+        if events.into_iter().any(|(_, event)| event["Type"] == "HttpApi") {
+            assert!(function["Timeout"].as_u64().unwrap() < 30, "{name}: API Gateway gives up after 30 s");
+        }
+    }
+}
+
+#[test]
+fn each_queue_that_feeds_a_function_reports_single_failures_and_waits_long_enough() {
+    let template = template();
+    let sources = resources(&template, "AWS::Lambda::EventSourceMapping");
+    assert_eq!(sources.len(), 2);
+    for (name, source) in sources {
+        assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures", "{name}");
+        let queue = text(&source["EventSourceArn"]);
+        let queue = queue.trim().trim_start_matches("!GetAtt ").trim_end_matches(".Arn").to_owned();
+        let queue = &template["Resources"][queue.as_str()]["Properties"];
+        let function = text(&source["FunctionName"]);
+        let function = &template["Resources"][function.trim().trim_start_matches("!Ref ")]["Properties"];
+        // AWS, "Using Lambda with Amazon SQS", read 2026-11-21: at least six times the function's timeout.
+        let visible = number(&template, &queue["VisibilityTimeout"]);
+        assert!(visible >= 6 * function["Timeout"].as_u64().unwrap(), "{name}");
+        assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5, "{name}");
+        assert!(text(&queue["RedrivePolicy"]["deadLetterTargetArn"]).contains("DeadQueue"), "{name}");
+    }
+}
+
+#[test]
+fn every_queue_keeps_two_weeks_encrypted_and_dead_letters_as_large_as_live_ones() {
+    let template = template();
+    for (name, queue) in resources(&template, "AWS::SQS::Queue") {
+        assert_eq!(queue["MessageRetentionPeriod"], 1_209_600, "{name}");
+        assert_eq!(queue["SqsManagedSseEnabled"], true, "{name}");
+        if !name.starts_with("Schedules") {
+            assert_eq!(queue["MaximumMessageSize"], 1_048_576, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
+    let template = template();
+    let tables = resources(&template, "AWS::DynamoDB::Table");
+    assert_eq!(tables.len(), 10);
+    for (name, table) in tables {
+        assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
+        assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");
+        assert_eq!(table["BillingMode"], "PAY_PER_REQUEST", "{name}");
+        assert_eq!(table["SSESpecification"]["SSEEnabled"], true, "{name}");
+        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
+        assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "expiresAt", "{name}");
+    }
+}
+
+#[test]
+fn no_function_may_touch_more_than_it_names() {
+    let template = template();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+            let (actions, resource) = (text(&statement["Action"]), text(&statement["Resource"]));
+            assert!(!actions.contains('*'), "{name}: {actions}");
+            assert!(!resource.contains('*'), "{name}: {resource}");
+            assert!(!actions.contains("Scan") && !actions.contains("DeleteItem"), "{name}: {actions}");
+        }
+    }
+}
+
+#[test]
+fn the_token_key_opens_only_with_a_record_named() {
+    let template = template();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+            if text(&statement["Action"]).contains("kms:") {
+                let keys = &statement["Condition"]["ForAnyValue:StringEquals"]["kms:EncryptionContextKeys"];
+                assert!(keys.as_sequence().is_some_and(|keys| !keys.is_empty()), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_metas_webhooks_come_without_a_token() {
+    let template = template();
+    let mut open = Vec::new();
+    for (_, function) in resources(&template, "AWS::Serverless::Function") {
+        for (_, event) in function["Events"].as_mapping().into_iter().flatten() {
+            if event["Properties"]["Auth"]["Authorizer"] == "NONE" {
+                open.push(event["Properties"]["Path"].as_str().unwrap());
+            }
+        }
+    }
+    assert_eq!(open, ["/api/webhooks/whatsapp", "/api/webhooks/whatsapp"]);
+}
+
+#[test]
+fn the_access_log_shows_no_address_with_its_query() {
+    let template = template();
+    let format = template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"].as_str().unwrap();
+    assert!(!format.contains("path") && !format.contains("query"), "{format}");
+}
+
+#[test]
+fn secrets_are_parameters_that_are_never_shown() {
+    let template = template();
+    for name in ["AppSecret", "VerifyToken", "SystemUserToken", "ModelKey"] {
+        assert_eq!(template["Parameters"][name]["NoEcho"], true, "{name}");
+        let environments = text(&template["Globals"]);
+        assert!(!environments.contains(&format!("!Ref {name}\n")), "{name} is in a plain variable");
+    }
+}
