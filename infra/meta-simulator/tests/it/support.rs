@@ -1,5 +1,7 @@
 //! A simulator on a free port, a webhook receiver, and short ways to call both.
 
+#![expect(clippy::unwrap_used, reason = "these are tests' own helpers")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use hmac::{Hmac, KeyInit, Mac};
 use meta_simulator::{Config, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -186,6 +189,13 @@ impl Sim {
     pub(crate) async fn advance(&self, seconds: i64) {
         self.sim("POST", "clock", json!({"advanceSeconds": seconds})).await.ok();
     }
+}
+
+/// HMAC-SHA256 under the app secret in hex, worked out apart from the simulator's own code.
+pub(crate) fn mac(message: &[u8]) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+    mac.update(message);
+    hex::encode(mac.finalize().into_bytes())
 }
 
 pub(crate) async fn answer(response: reqwest::Response) -> Answer {

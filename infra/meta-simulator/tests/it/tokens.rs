@@ -1,14 +1,11 @@
 //! Codes, tokens, versions and envelopes.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 
-use crate::support::{APP_ID, APP_SECRET, SYSTEM_USER, Sim, answer, system_token};
+use crate::support::{APP_ID, APP_SECRET, SYSTEM_USER, Sim, answer, mac, system_token};
 
 fn proof(token: &str) -> String {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
-    mac.update(token.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
+    mac(token.as_bytes())
 }
 
 #[tokio::test]

@@ -1,14 +1,11 @@
 //! What reaches the callback, and how.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 
-use crate::support::{APP_SECRET, CUSTOMER, PARTNER, Received, Sim};
+use crate::support::{CUSTOMER, PARTNER, Received, Sim, mac};
 
 fn signature(body: &[u8]) -> String {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
-    mac.update(body);
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    format!("sha256={}", mac(body))
 }
 
 fn hello() -> Value {
