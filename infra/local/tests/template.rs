@@ -174,3 +174,46 @@ fn secrets_are_parameters_that_are_never_shown() {
         assert!(!environments.contains(&format!("!Ref {name}\n")), "{name} is in a plain variable");
     }
 }
+
+/// The settings that a function's own code reads by name: `config::…("NAME"`.
+fn settings_of(function: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in std::fs::read_dir(root().join("functions").join(function).join("src")).unwrap() {
+        let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for call in code.split("config::").skip(1) {
+            if let Some((_, argument)) = call.split_once("(\"") {
+                let name = argument.split('"').next().unwrap();
+                if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+                    names.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn each_function_is_given_every_setting_that_it_reads() {
+    let template = template();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let binary = template["Resources"][name]["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
+        let own = &function["Environment"]["Variables"];
+        let common = &template["Globals"]["Function"]["Environment"]["Variables"];
+        for setting in settings_of(binary) {
+            let given = !own[setting.as_str()].is_null() || !common[setting.as_str()].is_null();
+            assert!(given, "{binary} reads {setting}, which template.yaml does not give it");
+        }
+    }
+}
+
+#[test]
+fn every_dead_letter_queue_has_an_alarm() {
+    let template = template();
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    for (name, _) in resources(&template, "AWS::SQS::Queue") {
+        if name.contains("Dead") {
+            let watched = format!("{name}.QueueName");
+            assert!(alarms.iter().any(|(_, alarm)| text(&alarm["Dimensions"]).contains(&watched)), "{name}");
+        }
+    }
+}
