@@ -1,6 +1,7 @@
 //! `/_sim`: what a developer or a test does in place of clients, customers and Meta itself.
 
 mod customers;
+mod numbers;
 mod signups;
 
 pub(crate) use signups::finish_signup;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/health", get(health))
         .route("/reset", post(reset))
         .route("/signups", post(signups::create))
+        .route("/numbers/{id}", post(numbers::change))
         .route("/customers/{wa_id}/messages", post(customers::write).get(customers::chat))
         .route("/webhooks", post(webhook))
         .route("/faults", post(add_fault).delete(clear_faults))

@@ -73,7 +73,12 @@ fn specification(world: &World, event: FinishEvent, body: Body) -> Result<Signup
             waba_id = newest_waba(&state, id);
         }
     }
-    let numbers = numbers(event, body.numbers, body.already_registered)?;
+    // An existing WABA gets new numbers only if they are named.
+    let brings_numbers = waba_id.is_none() || body.numbers.is_some();
+    let numbers = match brings_numbers {
+        true => numbers(event, body.numbers, body.already_registered)?,
+        false => Vec::new(),
+    };
     Ok(SignupSpec {
         event,
         token_days: body.token_days,

@@ -219,7 +219,7 @@ impl Turn<'_> {
         self.state.numbers.get_mut(id).ok_or_else(unseen)
     }
 
-    /// A WABA that was checked before.
+    /// The same, to change it.
     pub(crate) fn waba_mut(
         &mut self,
         caller: &Caller,

@@ -122,7 +122,7 @@ pub(super) fn subscriptions(turn: &Turn<'_>, caller: &Caller, id: &str) -> Answe
     Ok(json!({"data": [item]}))
 }
 
-/// `POST /{waba}/subscribed_apps`. The callback's handshake was made before (`graph` entry). A plain call
+/// `POST /{waba}/subscribed_apps`. The callback has passed its handshake by now (`api::verify_callback`). A plain call
 /// removes an override, as at Meta.
 pub(super) fn subscribe(turn: &mut Turn<'_>, caller: &Caller, id: &str) -> Answer {
     let webhook = turn.request.text("override_callback_uri").map(|url| Override { url });

@@ -19,6 +19,9 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<State> {
 
 /// Writes the state file in one move, so that a crash leaves the old or the new one, never half of one.
 pub(crate) fn save(path: &Path, json: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     let temporary = path.with_extension("tmp");
     write_private(&temporary, json).with_context(|| format!("cannot write {}", temporary.display()))?;
     std::fs::rename(&temporary, path).with_context(|| format!("cannot replace {}", path.display()))

@@ -63,7 +63,7 @@ pub(crate) struct SignupSpec {
     pub(crate) scopes: Option<Vec<String>>,
     /// Sign an existing business up again.
     pub(crate) business_id: Option<String>,
-    /// Sign an existing WABA up again: same assets, fresh code and token.
+    /// Sign an existing WABA up again: fresh code and token, and `numbers` come on top of those it has.
     pub(crate) waba_id: Option<String>,
 }
 
@@ -83,10 +83,8 @@ impl State {
             Some(id) => id.clone(),
             None => self.new_waba(&business_id, spec.event),
         };
-        if spec.waba_id.is_none() {
-            for number in &spec.numbers {
-                self.new_number(&waba_id, spec.event, number);
-            }
+        for number in &spec.numbers {
+            self.new_number(&waba_id, spec.event, number);
         }
         let phone_number_ids = self.number_ids_of(&waba_id);
         let code = self.issue(&business_id, &waba_id, spec.token_days, spec.scopes);

@@ -33,6 +33,8 @@ async fn an_existing_client_signs_up_again_with_the_same_assets() {
         );
         assert_ne!(second.token, client.token);
     }
+    let more = sim.sim("POST", "signups", json!({"wabaId": client.waba, "numbers": 1})).await.ok();
+    assert_eq!(more["phoneNumberIds"].as_array().unwrap().len(), 2);
     assert_eq!(sim.sim("POST", "signups", json!({"wabaId": "1"})).await.status, 404);
 }
 

@@ -94,3 +94,26 @@ async fn a_coexistence_number_is_connected_already_and_syncs_once_within_a_day()
     let late = sim.graph("POST", &path, &client.token, sync("smb_app_state_sync")).await;
     assert_eq!(late.code(), 2_593_108);
 }
+
+#[tokio::test]
+async fn a_client_verifies_its_number_and_switches_two_step_off() {
+    let sim = Sim::start().await;
+    let client = sim.client(json!({"numbers": [{"verified": false, "pin": "111111"}]})).await;
+    assert_eq!(sim.register(&client, "222222").await.code(), 133_006);
+    let path = format!("numbers/{}", client.phone);
+    sim.sim("POST", &path, json!({"verified": true})).await.ok();
+    assert_eq!(sim.register(&client, "222222").await.code(), 133_005);
+    sim.sim("POST", &path, json!({"pin": null})).await.ok();
+    sim.register(&client, "222222").await.ok();
+    assert_eq!(sim.sim("POST", &path, json!({"colour": 1})).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_number_that_another_partner_registered_keeps_its_pin() {
+    let sim = Sim::start().await;
+    let client = sim.client(json!({"numbers": [{"pin": "111111", "alreadyRegistered": true}]})).await;
+    assert_eq!(phone(&sim, &client).await["status"], "CONNECTED");
+    sim.register(&client, "222222").await.ok();
+    sim.graph("POST", &format!("{}/deregister", client.phone), &client.token, json!({})).await.ok();
+    assert_eq!(sim.register(&client, "222222").await.code(), 133_005);
+}
