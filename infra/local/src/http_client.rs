@@ -1,12 +1,13 @@
-//! The HTTP client of the launcher. It speaks to 127.0.0.1 alone, so it needs no certificates.
+//! The HTTP client of the launcher and of tests.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-/// One client per process would do; each owner keeps its own.
+/// A client for a local stack. It trusts no certificate, so it reaches nothing but plain HTTP; it follows no
+/// redirect and ignores the proxy settings of the environment.
 #[expect(clippy::disallowed_methods, reason = "the one place of this crate where a client is built")]
-pub(crate) fn client() -> Result<reqwest::Client> {
+pub fn client() -> Result<reqwest::Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

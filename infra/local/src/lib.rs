@@ -21,6 +21,7 @@ mod stack;
 mod state_dir;
 mod tokens;
 
+pub use http_client::client;
 pub use info::{StackInfo, Tokens};
 pub use options::{Options, Ports};
 pub use stack::{Stack, running, token};
