@@ -104,7 +104,10 @@ pub(crate) fn answer(turn: &mut Turn<'_>) -> Answer {
 
 fn kind_of(turn: &Turn<'_>, id: &str) -> Result<Kind, GraphError> {
     let state = &turn.state;
-    if state.wabas.contains_key(id) {
+    // A Tech Provider has no credit line: its empty id must not make an empty path a known one.
+    if id.is_empty() {
+        Err(GraphError::unknown_path(&turn.request.path))
+    } else if state.wabas.contains_key(id) {
         Ok(Kind::Waba)
     } else if state.numbers.contains_key(id) {
         Ok(Kind::Number)
@@ -120,7 +123,7 @@ fn kind_of(turn: &Turn<'_>, id: &str) -> Result<Kind, GraphError> {
         Ok(Kind::Media)
     } else if state.wabas.values().any(|waba| waba.templates.iter().any(|template| template.id == id)) {
         Ok(Kind::Template)
-    } else if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
+    } else if id.bytes().all(|byte| byte.is_ascii_digit()) {
         Err(GraphError::unsupported(turn.request.method.as_str(), id))
     } else {
         Err(GraphError::unknown_path(&turn.request.path))

@@ -37,7 +37,8 @@ impl GraphRequest {
         } else {
             params.extend(body_members(&content_type, &body)?);
         }
-        let token = bearer(parts).or_else(|| text(params.get("access_token")?));
+        let token =
+            bearer(parts).or_else(|| text(params.get("access_token")?).filter(|token| !token.is_empty()));
         let path = path.trim_matches('/').to_owned();
         Ok(Self { method: parts.method.clone(), path, params, token, file })
     }

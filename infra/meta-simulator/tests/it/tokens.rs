@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{APP_ID, APP_SECRET, SYSTEM_USER, Sim, answer, mac, system_token};
+use crate::support::{APP_ID, APP_SECRET, SYSTEM_USER, Sim, answer, config, mac, system_token};
 
 fn proof(token: &str) -> String {
     mac(token.as_bytes())
@@ -161,4 +161,17 @@ async fn three_versions_are_spoken_and_unknown_paths_are_refused_in_metas_envelo
     assert_eq!((refused.status, refused.code()), (400, 2500));
     assert!(refused.body["error"]["message"].as_str().unwrap().starts_with("Unknown path components"));
     assert!(refused.body["error"]["fbtrace_id"].is_string());
+}
+
+#[tokio::test]
+async fn a_tech_provider_without_credit_line_and_system_user_opens_no_door() {
+    let mut bare = config();
+    bare.system_user_token = String::new();
+    bare.credit_line_id = String::new();
+    let sim = Sim::with(bare).await;
+    let client = sim.client(json!({})).await;
+    assert_eq!(sim.graph("GET", "me", &client.token, json!({})).await.status, 200);
+    assert_eq!(sim.graph("GET", &client.waba, "", json!({"access_token": ""})).await.code(), 104);
+    let no_line = sim.graph("GET", "/owning_credit_allocation_configs", &client.token, json!({})).await;
+    assert_ne!(no_line.status, 200);
 }
