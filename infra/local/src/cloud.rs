@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use crate::options::release;
 use crate::progress::Progress;
 use crate::python;
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, private_dir};
 
 /// Any region will do; this one needs no special partition.
 pub(crate) const REGION: &str = "us-east-1";
@@ -25,6 +25,8 @@ pub(crate) const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_REGION", REGION),
     ("AWS_DEFAULT_REGION", REGION),
 ];
+
+const PARAMETERS: &str = "parameters.json";
 
 /// A little more than the wrapper gives the emulator to save its state.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -38,14 +40,15 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// Starts it on the reserved port; [`deploy`] waits until it answers.
-    pub(crate) fn start(python: &Path, dir: &StateDir, port: TcpListener) -> Result<Self> {
+    /// Starts it on the reserved port; [`deploy`] waits until it answers. `state` is the folder of what it
+    /// keeps.
+    pub(crate) fn start(python: &Path, dir: &StateDir, state: &str, port: TcpListener) -> Result<Self> {
         let log = dir.file("logs/ministack.log");
         let log = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = log.try_clone().context("the emulator's log cannot be shared")?;
         let address = release(port)?;
         let endpoint = format!("http://{address}");
-        move_state(dir, &endpoint)?;
+        move_state(dir, state, &endpoint)?;
         let mut process = Command::new(python)
             .arg(crate::root().join("infra/local/run_ministack.py"))
             // The functions inherit the emulator's environment, so it gets only what is named here.
@@ -59,7 +62,7 @@ impl Emulator {
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
             .env("PERSIST_STATE", "1")
-            .env("STATE_DIR", dir.file("cloud"))
+            .env("STATE_DIR", dir.file(state))
             // Roles are not enforced: the emulator never matches conditions on encryption contexts.
             .env("AUTH", "false")
             .env("IOT_MTLS_ENABLED", "0")
@@ -95,30 +98,25 @@ impl Emulator {
     }
 }
 
-/// Where the emulator listened when it last saved its state.
-const ENDPOINT_FILE: &str = "cloud/endpoint";
-/// The parts of its state that hold addresses of queues.
-const WITH_ADDRESSES: [&str; 3] = ["cloud/sqs.json", "cloud/lambda.json", "cloud/cloudformation.json"];
+/// The parts of the emulator's state that hold addresses of queues.
+const WITH_ADDRESSES: [&str; 3] = ["sqs.json", "lambda.json", "cloudformation.json"];
 
 /// Lets kept state follow its ports: the emulator names queues by address, and after a move its event
 /// sources would look for them in vain.
-fn move_state(dir: &StateDir, endpoint: &str) -> Result<()> {
-    let Some(old) = dir.read(ENDPOINT_FILE)? else { return remember(dir, endpoint) };
-    let old = String::from_utf8(old).context("the kept state is damaged: start with --fresh")?;
-    if old == endpoint {
-        return Ok(());
-    }
-    for name in WITH_ADDRESSES {
-        if let Some(state) = dir.read(name)? {
-            let state = String::from_utf8(state).context("the kept state is damaged: start with --fresh")?;
-            dir.write(name, state.replace(&format!("{old}/"), &format!("{endpoint}/")).as_bytes())?;
+fn move_state(dir: &StateDir, state: &str, endpoint: &str) -> Result<()> {
+    private_dir(&dir.file(state))?;
+    let last = format!("{state}/endpoint");
+    let text = |json| String::from_utf8(json).context("the kept state is damaged: start with --fresh");
+    if let Some(old) = dir.read(&last)?.map(text).transpose()?
+        && old != endpoint
+    {
+        for name in WITH_ADDRESSES.map(|name| format!("{state}/{name}")) {
+            if let Some(kept) = dir.read(&name)?.map(text).transpose()? {
+                dir.write(&name, kept.replace(&format!("{old}/"), &format!("{endpoint}/")).as_bytes())?;
+            }
         }
     }
-    remember(dir, endpoint)
-}
-
-fn remember(dir: &StateDir, endpoint: &str) -> Result<()> {
-    dir.write(ENDPOINT_FILE, endpoint.as_bytes()).map(drop)
+    dir.write(&last, endpoint.as_bytes()).map(drop)
 }
 
 /// What a deployment needs.
@@ -190,7 +188,7 @@ pub(crate) async fn deploy(
 ) -> Result<Deployed> {
     progress.say("stack        deploying template.yaml");
     let parameters = serde_json::to_vec(deployment.parameters).context("parameters cannot be written")?;
-    let parameters: PathBuf = deployment.dir.write("parameters.json", &parameters)?;
+    let parameters: PathBuf = deployment.dir.write(PARAMETERS, &parameters)?;
     let mut command = Command::new(deployment.python);
     command
         .arg(crate::root().join("infra/local/deploy.py"))
@@ -212,6 +210,8 @@ pub(crate) async fn deploy(
             deployment.dir.file("logs/ministack.log").display()
         ),
     };
+    // It holds the secrets, which the stack's secret store has now.
+    deployment.dir.remove(PARAMETERS)?;
     serde_json::from_slice(&output).context("the deployment gave no readable answer")
 }
 
@@ -223,10 +223,10 @@ mod tests {
     fn kept_queues_follow_the_port() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::open(temp.path(), false).unwrap();
-        move_state(&dir, "http://127.0.0.1:4566").unwrap();
+        move_state(&dir, "cloud", "http://127.0.0.1:4566").unwrap();
         let state = r#"{"url":"http://127.0.0.1:4566/000000000000/q","port":"http://127.0.0.1:45660/"}"#;
         dir.write("cloud/sqs.json", state.as_bytes()).unwrap();
-        move_state(&dir, "http://127.0.0.1:8002").unwrap();
+        move_state(&dir, "cloud", "http://127.0.0.1:8002").unwrap();
         let moved = String::from_utf8(dir.read("cloud/sqs.json").unwrap().unwrap()).unwrap();
         let expected = r#"{"url":"http://127.0.0.1:8002/000000000000/q","port":"http://127.0.0.1:45660/"}"#;
         assert_eq!(moved, expected);

@@ -114,8 +114,17 @@ fn ready(info: &StackInfo) -> String {
         format!("  logs             {}", info.logs.display()),
     ];
     lines.extend(BOTS.map(|bot| format!("  signup page      {web}/chatbot/{bot}/integration")));
+    if info.tokens.is_none() {
+        lines.push(
+            "\nThis works with the real Meta app of .env. Give Meta a way in: a tunnel to the API, and"
+                .to_owned(),
+        );
+        lines.push("https://<your tunnel>/api/webhooks/whatsapp as the app's callback address.".to_owned());
+    }
     lines.push("\ntry, in another terminal".to_owned());
-    lines.push("  cargo run -- demo".to_owned());
+    if info.tokens.is_some() {
+        lines.push("  cargo run -- demo".to_owned());
+    }
     lines.push(format!(
         "  curl -H \"Authorization: Bearer $(cargo run -q -- token {})\" {}/api/whatsapp/clients",
         BOTS[0], info.api_url

@@ -55,7 +55,9 @@ impl Stack {
             Some(simulator::start(&settings, &dir, simulator_port, &front_origin).await?)
         };
         progress.say("cloud        starting");
-        let mut emulator = Emulator::start(&python, &dir, aws_port)?;
+        // What was kept for the simulator's clients is nothing to a real app, and the other way round.
+        let kept = if settings.real { "cloud-real" } else { "cloud" };
+        let mut emulator = Emulator::start(&python, &dir, kept, aws_port)?;
         let origins = Origins {
             front: front_origin,
             aws: emulator.endpoint().to_owned(),

@@ -32,7 +32,7 @@ impl StateDir {
         }
         // Left behind if the launcher was killed: it would describe a stack that is gone.
         dir.remove("stack.json")?;
-        for folder in ["cloud", "keys", "logs", "tmp"] {
+        for folder in ["keys", "logs", "tmp"] {
             private_dir(&dir.file(folder))?;
         }
         Ok(dir)

@@ -1,5 +1,5 @@
 //! Starts a real stack, restarts it on other ports, and looks at what is left.
-#![allow(missing_docs, reason = "a test crate has no readers of its documentation")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test crate")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
