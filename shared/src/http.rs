@@ -64,6 +64,17 @@ impl ApiError {
         )
     }
 
+    /// 401: a webhook that Meta did not sign.
+    #[must_use]
+    pub fn bad_signature() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "bad_signature",
+            "The signature does not match the body.",
+            "Check that the app secret of this deployment is the one of the app that sends.",
+        )
+    }
+
     /// 403: the caller is known, and may not.
     pub fn forbidden(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail, action)

@@ -1,1 +1,102 @@
-//! Logs.
+//! Logs: one JSON object per line on standard output, which Lambda hands to CloudWatch.
+
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::config;
+
+/// Crates that at finer levels log addresses with their query, payloads or signing input. They stay at
+/// `INFO` whatever `LOG_LEVEL` says, so that turning it up for a look shows no secret.
+/// Prefixes: `hyper` is also `hyper_util`.
+const TALKATIVE: [&str; 8] = ["aws_", "h2", "hyper", "lambda_", "reqwest", "rustls", "tokio", "tower"];
+
+/// Starts logging at `LOG_LEVEL` (`ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`; `INFO` where it is missing
+/// or unknown: a typing error must not silence a function). Calling it again changes nothing.
+pub fn init() {
+    let level = config::optional("LOG_LEVEL").and_then(|level| level.parse().ok());
+    let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), std::io::stdout);
+    // An error means that a subscriber is set already, as in tests that share a process.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// The current span is written too: the runtime's span carries the request id. The filter is a plain
+/// list of prefixes; `EnvFilter` would link 1.5 MB of regular expressions.
+fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let quieter = level.min(LevelFilter::INFO);
+    let filter = Targets::new().with_default(level).with_targets(TALKATIVE.map(|target| (target, quieter)));
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_ansi(false)
+        .with_writer(writer);
+    tracing_subscriber::registry().with(lines.with_filter(filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: LevelFilter, log: impl FnOnce()) -> Vec<Value> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(level, move || writer.clone()), log);
+        let bytes = lines.0.lock().unwrap();
+        bytes
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_line_is_flat_json_with_time_level_and_request_id() {
+        let lines = logged(LevelFilter::INFO, || {
+            let _entered = tracing::info_span!("invoke", requestId = "r-1").entered();
+            tracing::info!(wamid = "wamid.X", "sent");
+            tracing::debug!("not written");
+        });
+        let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+        assert_eq!(
+            (&line["message"], &line["wamid"], &line["level"]),
+            (&"sent".into(), &"wamid.X".into(), &"INFO".into())
+        );
+        assert_eq!(line["span"]["requestId"], "r-1");
+        assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    }
+
+    #[test]
+    fn what_talks_of_addresses_and_payloads_stays_quiet_at_every_level() {
+        let lines = logged(LevelFilter::TRACE, || {
+            tracing::debug!(target: "reqwest::connect", "starting new connection");
+            tracing::trace!(target: "aws_sigv4::http_request", "canonical request");
+            tracing::debug!(target: "lambda_runtime::requests", "body");
+            tracing::debug!(target: "exchange_token", "ours");
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+    }
+}

@@ -1,1 +1,59 @@
-fn main() {}
+//! Queue `answers`, and the schedule that finds answers whose nudge was lost. What they do is in
+//! `handler.rs`.
+mod handler;
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use shared::adapters::aws::Aws;
+use shared::adapters::dynamo::Tables;
+use shared::adapters::graph::{Graph, GraphConfig};
+use shared::adapters::kms::Kms;
+use shared::adapters::model::{ChatModel, ModelConfig};
+use shared::adapters::secrets::Secrets;
+use shared::adapters::sqs::AnswersQueue;
+use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::domain::secret::{AppSecret, ModelKey};
+use shared::flows::reply::{Reply, Settings};
+use shared::flows::send::Sender;
+use shared::flows::tokens::Tokens;
+use shared::queue::Trigger;
+use shared::{config, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let aws = Aws::from_env()?;
+    let store = Tables::new(aws.dynamodb())
+        .messages(config::required("MESSAGES_TABLE")?)
+        .conversations(config::required("CONVERSATIONS_TABLE")?)
+        .bots(config::required("BOTS_TABLE")?)
+        .clients(config::required("CLIENTS_TABLE")?)
+        .grants(config::required("GRANTS_TABLE")?);
+    let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
+    let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
+    let secrets = Secrets::new(aws.secrets());
+    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
+    let model_key = secrets.get::<ModelKey>(&config::required("MODEL_KEY_ARN")?).await?;
+    let model = ChatModel::new(ModelConfig::from_env(model_key)?)?;
+    let settings =
+        Settings { claim: config::seconds("CLAIM_SECONDS", 90)?, retention: config::days("MESSAGE_RETENTION_DAYS")? };
+    let reply = Reply {
+        sender: Sender {
+            store: &store,
+            seal: &seal,
+            graph: &graph,
+            clock: &SystemClock,
+            tokens: &Tokens::default(),
+            claim: settings.claim,
+        },
+        queue: &queue,
+        model: &model,
+        random: &SystemRandom,
+        settings: &settings,
+    };
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        handler::handle(&reply, Trigger::parse(event.payload)).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -1,1 +1,25 @@
-fn main() {}
+//! `POST /api/webhooks/whatsapp`: takes Meta's webhooks. What it does is in `handler.rs`.
+mod handler;
+
+use lambda_http::{Error, Request, run, service_fn};
+use shared::adapters::aws::Aws;
+use shared::adapters::secrets::Secrets;
+use shared::adapters::sqs::InboundQueue;
+use shared::adapters::system::SystemClock;
+use shared::domain::secret::AppSecret;
+use shared::{config, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let aws = Aws::from_env()?;
+    let queue = InboundQueue::new(aws.sqs(), config::required("INBOUND_QUEUE_URL")?);
+    let secrets = Secrets::new(aws.secrets());
+    let secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    // The first webhook finds the connection open: init runs at full speed, the first event may not.
+    queue.warm_up().await;
+    run(service_fn(async |request: Request| {
+        shared::http::respond(handler::handle(&queue, &SystemClock, &secret, &request).await)
+    }))
+    .await
+}

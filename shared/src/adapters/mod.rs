@@ -1,1 +1,13 @@
 //! The ports as services: one module per service, and only there is its crate named.
+
+pub mod aws;
+pub mod dynamo;
+pub mod graph;
+pub mod kms;
+pub mod model;
+#[cfg(test)]
+mod scripted;
+pub mod secrets;
+pub mod sqs;
+pub mod system;
+mod web;

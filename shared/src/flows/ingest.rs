@@ -103,11 +103,13 @@ pub struct Memory {
 }
 
 /// Ingest with what it needs.
-pub struct Ingest<'a, S, Q, C> {
+pub struct Ingest<'a, S, I, Q, C> {
     /// Records.
     pub store: &'a S,
-    /// Queues.
-    pub queue: &'a Q,
+    /// The queue `inbound`, for elements that must come again alone.
+    pub inbound: &'a I,
+    /// The queue `answers`.
+    pub answers: &'a Q,
     /// Time.
     pub clock: &'a C,
     /// Settings.
@@ -116,7 +118,7 @@ pub struct Ingest<'a, S, Q, C> {
     pub memory: &'a Memory,
 }
 
-impl<S: Records, Q: SendInbound + SendNudges, C: Clock> Ingest<'_, S, Q, C> {
+impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C> {
     /// Records a parcel. After `Ok` all of it is recorded or on the queue again, element by element.
     ///
     /// # Errors
@@ -154,7 +156,8 @@ impl<S: Records, Q: SendInbound + SendNudges, C: Clock> Ingest<'_, S, Q, C> {
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
         };
         let results: Vec<_> = stream::iter(&pieces)
-            .map(async |piece| (piece, self.piece(piece, received_at).await))
+            // Boxed: unboxed the future's type is too deep for the compiler.
+            .map(async |piece| (piece, Box::pin(self.piece(piece, received_at)).await))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -177,7 +180,7 @@ impl<S: Records, Q: SendInbound + SendNudges, C: Clock> Ingest<'_, S, Q, C> {
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
                 let alone: Vec<Parcel> = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
-                self.queue.send_inbound(&alone, ALONE_AFTER).await?;
+                self.inbound.send_inbound(&alone, ALONE_AFTER).await?;
                 Ok(tally)
             }
         }
@@ -246,7 +249,7 @@ impl<S: Records, Q: SendInbound + SendNudges, C: Clock> Ingest<'_, S, Q, C> {
         if let Some(client) = &client {
             self.touch(client, &message).await?;
             if matches!(answer, Some(Answer::Pending { .. })) {
-                self.queue.send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst).await?;
+                self.answers.send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst).await?;
             }
         }
         Ok(Tally { messages: 1, ..Tally::default() })

@@ -219,7 +219,8 @@ where
         let id = MessageId::answer_to(&message.id);
         // An answer that was begun is ended first, whatever has changed since.
         if let Some(begun) = self.store().message(&id).await? {
-            return self.deliver(&client, conversation, &begun).await;
+            let delivery = self.sender.resume(&client, &begun, &recipient(conversation)).await?;
+            return self.ended(delivery, conversation, &begun).await;
         }
         let bot = self.store().bot(&client.bot_id).await?;
         if let Some(reason) = self.reason_against(&client, &bot, conversation) {
@@ -231,7 +232,8 @@ where
         };
         let draft = Draft::text(recipient(conversation), &text);
         let intent = self.intent(id, message, &draft);
-        self.deliver(&client, conversation, &intent).await
+        let delivery = self.sender.deliver(&client, &intent, &recipient(conversation)).await?;
+        self.ended(delivery, conversation, &intent).await
     }
 
     fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
@@ -293,13 +295,12 @@ where
         }
     }
 
-    async fn deliver(
+    async fn ended(
         &self,
-        client: &Client,
+        delivery: Delivery,
         conversation: &Conversation,
         intent: &Message,
     ) -> Result<Ended, StoreError> {
-        let delivery = self.sender.deliver(client, intent, &recipient(conversation)).await?;
         Ok(match delivery {
             Delivery::Accepted(_) => {
                 self.touch(conversation, intent).await?;

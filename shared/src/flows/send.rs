@@ -86,8 +86,28 @@ where
         let Some(token) = token else { return Ok(Delivery::NoToken) };
         match self.store.begin_send(intent).await? {
             Recorded::New => self.call(client, &intent.id, &content_of(intent), recipient, &token).await,
+            // Our own write, repeated below us because its answer was lost: callers hold a claim, so no
+            // other copy can have written the same to the millisecond.
+            Recorded::Known(known) if known.sending == intent.sending && known.recorded_at == intent.recorded_at => {
+                self.call(client, &intent.id, &content_of(intent), recipient, &token).await
+            }
             Recorded::Known(known) => self.continue_known(client, &known, recipient, &token).await,
         }
+    }
+
+    /// Brings a send that was begun before to its end, without ever repeating it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was sent that was not intended before.
+    pub async fn resume(
+        &self,
+        client: &Client,
+        begun: &Message,
+        recipient: &Recipient,
+    ) -> Result<Delivery, StoreError> {
+        let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
+        let Some(token) = token else { return Ok(Delivery::NoToken) };
+        self.continue_known(client, begun, recipient, &token).await
     }
 
     async fn continue_known(

@@ -1,0 +1,99 @@
+//! The code becomes a token at once; the answer names the onboarding, never the token.
+
+use lambda_http::{Body, Request};
+use serde_json::{Map, Value, json};
+use shared::domain::grant::TokenFacts;
+use shared::domain::ids::BotId;
+use shared::domain::onboarding::{Claims, Onboarding, SignupEvent};
+use shared::domain::secret::SignupCode;
+use shared::flows::exchange::{Exchange, ExchangeError};
+use shared::http::{ApiError, Caller, Members, Response, StatusCode, json as answer};
+use shared::ports::{Clock, Onboardings, Random, Seal, TokenGraph};
+
+const AGAIN: &str = "Sign up again: press Continue with Facebook once more.";
+
+pub(crate) async fn handle<S, K, G, C, R>(
+    exchange: &Exchange<'_, S, K, G, C, R>,
+    request: &Request,
+) -> Result<Response<Body>, ApiError>
+where
+    S: Onboardings, // dynamodb:GetItem, PutItem, UpdateItem on onboardings
+    K: Seal,        // kms:Encrypt
+    G: TokenGraph,  // the Graph API; no AWS permission
+    C: Clock,
+    R: Random,
+{
+    let caller = Caller::of_onboarding(request)?;
+    let members = Members::of(request)?;
+    let bot: BotId = members.required("botId")?;
+    caller.check(&bot)?;
+    let code: SignupCode = members.required("code")?;
+    let onboarding = exchange.run(&code, &bot, claims(&members)).await.map_err(refusal)?;
+    Ok(answer(StatusCode::OK, &summary(&onboarding)))
+}
+
+/// What the page knows of the finish event already. It is a hint: what is ill-formed is left out here,
+/// and asked for by onboard-client.
+fn claims(members: &Members) -> Claims {
+    fn hint<T: TryFrom<String>>(signup: &Map<String, Value>, name: &str) -> Option<T> {
+        T::try_from(signup.get(name)?.as_str()?.to_owned()).ok()
+    }
+    let Some(Value::Object(signup)) = members.all().get("signup") else { return Claims::default() };
+    Claims {
+        waba_id: hint(signup, "wabaId"),
+        phone_number_id: hint(signup, "phoneNumberId"),
+        business_id: hint(signup, "businessId"),
+        event: hint::<String>(signup, "event").as_deref().and_then(SignupEvent::parse),
+        ..Claims::default()
+    }
+}
+
+fn summary(onboarding: &Onboarding) -> Value {
+    let facts = onboarding.facts.as_ref();
+    json!({
+        "onboardingId": onboarding.id,
+        "expiresAt": onboarding.expires_at,
+        "grant": {
+            "wabaIds": facts.map(TokenFacts::waba_ids).unwrap_or_default(),
+            "scopes": facts.map(|f| f.scopes.clone()).unwrap_or_default(),
+            "tokenExpiresAt": facts.and_then(|f| f.expires_at),
+        },
+    })
+}
+
+fn refusal(error: ExchangeError) -> ApiError {
+    let answer = match &error {
+        ExchangeError::CodeExpired(_) => {
+            ApiError::bad_request("code_expired", "The signup code is older than 30 seconds.", AGAIN)
+        }
+        ExchangeError::CodeSpent(id) => {
+            ApiError::conflict("code_spent", "The signup code was used before, and works once.", AGAIN)
+                .with_member("onboardingId", id.as_ref())
+        }
+        ExchangeError::Running => {
+            ApiError::conflict("exchange_running", "This signup code is being exchanged.", "Send it again in a moment.")
+                .retryable()
+        }
+        ExchangeError::CodeRefused(_) => ApiError::bad_request(
+            "code_refused",
+            "Meta refused the signup code.",
+            "Sign up again. If it happens each time, check app id, app secret and signup configuration.",
+        ),
+        ExchangeError::Unavailable(_) => {
+            ApiError::unavailable("meta_unavailable", "Meta did not answer; the signup code may still work.")
+        }
+        ExchangeError::Store(_) => {
+            let ExchangeError::Store(error) = error else { unreachable!("matched above") };
+            return error.into();
+        }
+    };
+    let meta = match &error {
+        ExchangeError::CodeExpired(e) | ExchangeError::CodeRefused(e) | ExchangeError::Unavailable(e) => e.refusal().cloned(),
+        _ => None,
+    };
+    let answer = match &meta {
+        Some(meta) => answer.with_meta(meta),
+        None => answer,
+    };
+    if matches!(error, ExchangeError::Unavailable(_) | ExchangeError::CodeRefused(_)) { answer.because(error) } else { answer }
+}

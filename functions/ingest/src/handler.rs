@@ -1,0 +1,35 @@
+//! Each message of the queue is a parcel; only the failed ones come again.
+
+use serde_json::{Value, json};
+use shared::flows::ingest::{Ingest, Records};
+use shared::ports::{Clock, SendInbound, SendNudges};
+use shared::queue::{Trigger, each, parcel};
+
+pub(crate) async fn handle<S, I, Q, C>(
+    ingest: &Ingest<'_, S, I, Q, C>, // dynamodb on messages, conversations, clients, events, quarantine, blobs; sqs
+    trigger: Trigger,
+) -> Value
+where
+    S: Records,
+    I: SendInbound,
+    Q: SendNudges,
+    C: Clock,
+{
+    let Trigger::Messages(event) = trigger else { return json!({}) };
+    let response = each(event, async |message| {
+        let parcel = parcel(message, ingest.clock.now());
+        let tally = ingest.parcel(&parcel).await?;
+        let age_ms = ingest.clock.now().duration_since(parcel.received_at).as_millis();
+        tracing::info!(
+            messages = tally.messages,
+            statuses = tally.statuses,
+            other = tally.other,
+            quarantined = tally.quarantined,
+            age_ms = i64::try_from(age_ms).unwrap_or(i64::MAX),
+            "stored"
+        );
+        Ok(())
+    })
+    .await;
+    json!(response)
+}

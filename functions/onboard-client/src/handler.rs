@@ -1,0 +1,197 @@
+//! Onboarding by request and by schedule: both continue the same ledger.
+
+use std::time::Duration;
+
+use lambda_http::http::Method;
+use lambda_http::{Body, Request};
+use serde_json::{Value, json};
+use shared::domain::client::{Client, ClientStatus};
+use shared::domain::ids::OnboardingId;
+use shared::domain::onboarding::{Claims, Onboarding, OnboardingStatus, SignupEvent, StepRecord};
+use shared::domain::secret::Pin;
+use shared::error::StoreError;
+use shared::flows::onboard::{Meta, Onboard, Records, refusal_of};
+use shared::http::{ApiError, Caller, Members, Name, Response, StatusCode, json as answer, path_parameter};
+use shared::ports::{Clock, Random, Seal};
+use shared::queue::scheduled_job;
+
+const NOT_FOUND: &str = "onboarding_not_found";
+/// API Gateway ends a call at 30 s. Being cut off here is like a crash: the schedule continues.
+const TIME: Duration = Duration::from_secs(22);
+/// How many onboardings one run of the schedule continues; the next run takes the rest.
+const DUE_AT_ONCE: usize = 20;
+
+pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>, // dynamodb on onboardings, grants, clients, events; kms; the Graph API
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
+    if is_schedule(request) {
+        return resume(onboard).await;
+    }
+    let caller = Caller::of_onboarding(request)?;
+    match *request.method() {
+        Method::GET => {
+            let id = path_parameter(request, "onboardingId", NOT_FOUND)?;
+            let onboarding = find(onboard, &caller, &id).await?;
+            show(onboard, &onboarding, StatusCode::OK).await
+        }
+        _ => go_on(onboard, &caller, request).await,
+    }
+}
+
+/// The schedule's event comes through as the body of a request without a caller. A caller cannot forge
+/// it: what comes through API Gateway has a request context.
+fn is_schedule(request: &Request) -> bool {
+    use lambda_http::RequestExt;
+    let through_gateway =
+        matches!(request.request_context_ref(), Some(lambda_http::request::RequestContext::ApiGatewayV2(_)));
+    let event: Option<Value> = serde_json::from_slice(request.body()).ok();
+    !through_gateway && event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
+}
+
+async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+) -> Result<Response<Body>, ApiError> {
+    // Cut off before Lambda does it: what is left is due again at the next run.
+    let continued = match tokio::time::timeout(TIME, onboard.run_due(DUE_AT_ONCE)).await {
+        Ok(continued) => Some(continued?),
+        Err(_) => None,
+    };
+    Ok(answer(StatusCode::OK, &json!({ "continued": continued })))
+}
+
+async fn find<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+    caller: &Caller,
+    id: &OnboardingId,
+) -> Result<Onboarding, ApiError> {
+    let found = onboard.find(id).await?.filter(|onboarding| caller.check(&onboarding.bot_id).is_ok());
+    found.ok_or_else(|| ApiError::not_found(NOT_FOUND))
+}
+
+async fn go_on<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
+    let members = Members::of(request)?;
+    let id: String = members.required("onboardingId")?;
+    let (heard, pin) = claims(&members)?;
+    let id = OnboardingId::try_from(id).map_err(|_| ApiError::not_found(NOT_FOUND))?;
+    let onboarding = find(onboard, caller, &id).await?;
+    if onboarding.status == OnboardingStatus::Open {
+        onboard.hear(&onboarding, heard, pin).await?;
+        if let Ok(result) = tokio::time::timeout(TIME, onboard.run(&id)).await {
+            result?;
+        }
+    }
+    let onboarding = find(onboard, caller, &id).await?;
+    match onboarding.status {
+        OnboardingStatus::Active => show(onboard, &onboarding, StatusCode::OK).await,
+        OnboardingStatus::Open => match refusal(&onboarding) {
+            Some(refusal) => Err(refusal),
+            None => show(onboard, &onboarding, StatusCode::ACCEPTED).await,
+        },
+        OnboardingStatus::Failed => Err(ended(&onboarding)),
+        OnboardingStatus::Expired => Err(ApiError::gone(
+            "onboarding_expired",
+            "This onboarding was not finished in time.",
+            "Sign up again.",
+        )
+        .with_member("onboardingId", id.as_ref())),
+    }
+}
+
+fn claims(members: &Members) -> Result<(Claims, Option<Pin>), ApiError> {
+    let event: Option<String> = members.optional("event")?;
+    let claims = Claims {
+        waba_id: members.optional("wabaId")?,
+        phone_number_id: members.optional("phoneNumberId")?,
+        business_id: members.optional("businessId")?,
+        client_name: members.optional::<Name>("clientName")?.map(String::from),
+        event: event.as_deref().and_then(SignupEvent::parse),
+        pin: None,
+    };
+    Ok((claims, members.optional("pin")?))
+}
+
+/// What a caller did wrong is said by status; what merely has to wait is not.
+fn refusal(onboarding: &Onboarding) -> Option<ApiError> {
+    let (code, cause) = refusal_of(onboarding)?;
+    let error = match code {
+        "grant_mismatch" => ApiError::forbidden(code, &cause.detail, &cause.action),
+        _ => ApiError::conflict(code, &cause.detail, &cause.action),
+    };
+    Some(error.with_member("onboardingId", onboarding.id.as_ref()))
+}
+
+/// An onboarding that only a new signup mends.
+fn ended(onboarding: &Onboarding) -> ApiError {
+    let cause = onboarding.next_step().and_then(|step| onboarding.step(step).cause.as_ref());
+    let error = match cause {
+        Some(cause) => ApiError::conflict(&cause.code, &cause.detail, &cause.action),
+        None => ApiError::conflict("onboarding_failed", "This onboarding has ended.", "Sign up again."),
+    };
+    let error = match cause.and_then(|cause| cause.meta.as_ref()) {
+        Some(meta) => error.with_meta(meta),
+        None => error,
+    };
+    error.with_member("onboardingId", onboarding.id.as_ref())
+}
+
+async fn show<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+    onboarding: &Onboarding,
+    status: StatusCode,
+) -> Result<Response<Body>, ApiError> {
+    let client = client_of(onboard, onboarding).await?;
+    Ok(answer(
+        status,
+        &json!({
+            "onboardingId": onboarding.id,
+            "botId": onboarding.bot_id,
+            "status": onboarding.status,
+            "expiresAt": onboarding.expires_at,
+            "nextTryAt": onboarding.next_try_at,
+            "steps": onboarding.steps.iter().map(step).collect::<Vec<_>>(),
+            "client": client.as_ref().map(client_summary),
+        }),
+    ))
+}
+
+async fn client_of<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+    onboarding: &Onboarding,
+) -> Result<Option<Client>, StoreError> {
+    let Some(phone) = &onboarding.phone_number_id else { return Ok(None) };
+    Ok(onboard.store.client(phone).await?.filter(|client| client.bot_id == onboarding.bot_id))
+}
+
+fn client_summary(client: &Client) -> Value {
+    json!({
+        "id": client.phone_number_id,
+        "phoneNumberId": client.phone_number_id,
+        "wabaId": client.waba_id,
+        "businessId": client.business_id,
+        "clientName": client.client_name,
+        "displayPhoneNumber": client.display_phone_number,
+        "verifiedName": client.verified_name,
+        "status": client.status,
+        "ready": client.status == ClientStatus::Active,
+    })
+}
+
+fn step(record: &StepRecord) -> Value {
+    let mut step = json!({ "name": record.step, "state": record.state, "at": record.at });
+    if !record.proof.is_empty() {
+        step["proof"] = json!(record.proof);
+    }
+    if let Some(cause) = &record.cause {
+        step["cause"] = json!({ "code": cause.code, "detail": cause.detail, "turn": cause.turn });
+        step["action"] = cause.action.as_str().into();
+        if let Some(meta) = &cause.meta {
+            step["cause"]["meta"] = json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
+        }
+    }
+    step
+}

@@ -1,0 +1,43 @@
+//! Each message of the queue is a nudge; the schedule looks for what no nudge reached.
+
+use serde_json::{Value, json};
+use shared::error::StoreError;
+use shared::flows::reply::{Records, Reply};
+use shared::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges};
+use shared::queue::{Trigger, each, nudge};
+
+/// How many lost nudges one run of the schedule makes good; the next run takes the rest.
+const SWEEP: usize = 500;
+
+pub(crate) async fn handle<S, K, G, Q, L, C, R>(
+    reply: &Reply<'_, S, K, G, Q, L, C, R>, // dynamodb on messages, conversations, bots, clients, grants; kms; sqs
+    trigger: Trigger,
+) -> Result<Value, StoreError>
+where
+    S: Records,
+    K: Seal,
+    G: MessageGraph,
+    Q: SendNudges,
+    L: Complete,
+    C: Clock,
+    R: Random,
+{
+    match trigger {
+        Trigger::Messages(event) => {
+            let response = each(event, async |message| match nudge(message) {
+                Some(nudge) => reply.nudge(&nudge).await,
+                None => {
+                    tracing::warn!("a message on answers is not a nudge");
+                    Ok(())
+                }
+            })
+            .await;
+            Ok(json!(response))
+        }
+        Trigger::Schedule(job) if job == "sweep-due-answers" => {
+            let found = reply.sweep(SWEEP).await?;
+            Ok(json!({ "nudged": found }))
+        }
+        Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
+    }
+}

@@ -1,0 +1,317 @@
+//! One message, sent once: the caller's idempotency key names it, so a repetition finds it.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Request};
+use serde_json::{Value, json};
+use shared::domain::Timestamp;
+use shared::domain::client::{Client, ClientStatus};
+use shared::domain::conversation::{ConversationTouch, CustomerKey, CustomerNames};
+use shared::domain::draft::{Draft, InvalidDraft, Recipient};
+use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
+use shared::domain::message::{Message, Origin};
+use shared::domain::meta_error::{MetaError, Remedy};
+use shared::domain::raw::{Packed, sha256};
+use shared::domain::status::Statuses;
+use shared::flows::send::{Delivery, Sender};
+use shared::http::{ApiError, Caller, Members, Response, StatusCode, header, json as answer};
+use shared::ports::{
+    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadGrants,
+    RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
+};
+
+/// How long an idempotency key is honoured (design of the HTTP API).
+const KEY_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// All records that send-message uses: dynamodb on clients, grants, messages, conversations, idempotency.
+pub(crate) trait Records:
+    ReadClients
+    + ListClients
+    + ReadGrants
+    + RecordSends
+    + ResolveCustomers
+    + ReadConversations
+    + TouchConversations
+    + IdempotencyKeys
+{
+}
+impl<T> Records for T where
+    T: ReadClients
+        + ListClients
+        + ReadGrants
+        + RecordSends
+        + ResolveCustomers
+        + ReadConversations
+        + TouchConversations
+        + IdempotencyKeys
+{
+}
+
+pub(crate) struct Send<'a, S, K, G, C, R> {
+    pub(crate) sender: Sender<'a, S, K, G, C>,
+    pub(crate) random: &'a R,
+    pub(crate) retention: Option<Duration>,
+}
+
+/// A checked request.
+struct Order {
+    id: MessageId,
+    client: Client,
+    draft: Draft,
+}
+
+impl<S, K, G, C, R> Send<'_, S, K, G, C, R>
+where
+    S: Records,
+    K: Seal,         // kms:Decrypt
+    G: MessageGraph, // the Graph API; no AWS permission
+    C: Clock,
+    R: Random,
+{
+    pub(crate) async fn handle(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        let caller = Caller::of(request)?;
+        let members = Members::of(request)?;
+        let bot: BotId = members.required("botId")?;
+        caller.check(&bot)?;
+        match header(request, "idempotency-key") {
+            Some(key) => self.once(&caller, check_key(key)?, request, &bot, &members).await,
+            None => self.send(MessageId::random(self.random.bytes()), &bot, &members).await,
+        }
+    }
+
+    /// The same key with the same body answers as the first time.
+    async fn once(
+        &self,
+        caller: &Caller,
+        key: &str,
+        request: &Request,
+        bot: &BotId,
+        members: &Members,
+    ) -> Result<Response<Body>, ApiError> {
+        let store = self.sender.store;
+        let now = self.sender.clock.now();
+        let record = format!("send-message#{}", sha256(format!("{}#{key}", caller.name()).as_bytes()));
+        let hash = sha256(request.body());
+        match store.begin_request(&record, &hash, now, now + self.sender.claim, now + KEY_KEPT).await? {
+            Begun::New | Begun::Abandoned => {}
+            Begun::Running => return Err(running()),
+            Begun::OtherBody => return Err(other_body()),
+            Begun::Done(saved) => return Ok(replay(saved)),
+        }
+        // An abandoned request goes on with the same message: what was sent is found, not sent again.
+        let result = self.send(MessageId::of_request(&caller.name(), key), bot, members).await;
+        match &result {
+            Ok(response) => {
+                let body = String::from_utf8_lossy(response.body()).into_owned();
+                let saved = SavedResponse { status: response.status().as_u16(), body };
+                store.finish_request(&record, &saved).await?;
+            }
+            // Nothing was sent: the key may be used again.
+            Err(_) => store.forget_request(&record).await?,
+        }
+        result
+    }
+
+    async fn send(&self, id: MessageId, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
+        let draft = Draft::parse(members.all()).map_err(invalid_message)?;
+        let client = self.client(bot, members.optional("phoneNumberId")?).await?;
+        let order = Order { id, client, draft };
+        let conversation_id = self.conversation(&order).await?;
+        self.check_window(&order, &conversation_id).await?;
+        let intent = self.intent(&order, &conversation_id);
+        let delivery = self.sender.deliver(&order.client, &intent, &order.draft.recipient).await?;
+        if matches!(delivery, Delivery::Accepted(_)) {
+            self.touch(&order, conversation_id, intent.at).await;
+        }
+        respond(&order, delivery)
+    }
+
+    /// The client to send from: the one named, or the bot's only one.
+    async fn client(&self, bot: &BotId, phone: Option<PhoneNumberId>) -> Result<Client, ApiError> {
+        let store = self.sender.store;
+        let client = match phone {
+            Some(phone) => store.client(&phone).await?.filter(|client| client.bot_id == *bot),
+            None => {
+                let mut clients = store.clients_of(bot, None, 100).await?.items;
+                clients.retain(|client| client.status == ClientStatus::Active);
+                if clients.len() > 1 {
+                    return Err(ApiError::bad_request(
+                        "phone_number_required",
+                        "The bot has several numbers.",
+                        "Send phoneNumberId: the number to send from.",
+                    ));
+                }
+                clients.pop()
+            }
+        };
+        let client = client.ok_or_else(|| ApiError::not_found("client_not_found"))?;
+        if client.status != ClientStatus::Active {
+            return Err(ApiError::conflict(
+                "client_not_active",
+                "The client cannot send: its onboarding is not finished, or it is suspended.",
+                "Finish its onboarding, or look at its status in the list of clients.",
+            ));
+        }
+        Ok(client)
+    }
+
+    async fn conversation(&self, order: &Order) -> Result<ConversationId, ApiError> {
+        let phone = &order.client.phone_number_id;
+        let customer = match &order.draft.recipient {
+            Recipient::Person(names) => self.sender.store.resolve_customer(phone, names).await?,
+            Recipient::Group(group) => CustomerKey::group(group)
+                .map_err(|_| ApiError::bad_request("invalid_message", "to is not a group's id.", "Send Meta's group id."))?,
+        };
+        Ok(ConversationId::new(phone, &customer))
+    }
+
+    /// Refused here only where we know that the window is closed; of conversations that we have not seen,
+    /// Meta knows more.
+    async fn check_window(&self, order: &Order, id: &ConversationId) -> Result<(), ApiError> {
+        if !order.draft.needs_open_window() {
+            return Ok(());
+        }
+        let conversation = self.sender.store.conversation(id).await?;
+        match conversation.and_then(|conversation| conversation.window_ends_at) {
+            Some(end) if end <= self.sender.clock.now() => Err(window_closed().with_member("windowEndedAt", end.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    fn intent(&self, order: &Order, conversation_id: &ConversationId) -> Message {
+        let now = self.sender.clock.now();
+        let recorded = order.draft.recorded();
+        let customer = match &order.draft.recipient {
+            Recipient::Person(names) => names.clone(),
+            Recipient::Group(_) => CustomerNames { wa_id: None, bsuid: None },
+        };
+        Message {
+            id: order.id.clone(),
+            wamid: None,
+            origin: Origin::Api,
+            bot_id: Some(order.client.bot_id.clone()),
+            phone_number_id: order.client.phone_number_id.clone(),
+            conversation_id: conversation_id.clone(),
+            customer,
+            kind: order.draft.kind.clone(),
+            at: now,
+            recorded_at: now,
+            // A body is at most 256 KiB, which one item always holds.
+            raw: Packed::new(recorded.to_string().as_bytes()).raw,
+            reply_to: recorded.pointer("/context/message_id").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+            answer: None,
+            sending: Some(self.sender.intended()),
+            statuses: Statuses::default(),
+            expires_at: self.retention.map(|kept| now + kept),
+        }
+    }
+
+    /// The message is sent whatever happens here: the list of conversations may lag, the answer may not.
+    async fn touch(&self, order: &Order, id: ConversationId, at: Timestamp) {
+        let Recipient::Person(customer) = &order.draft.recipient else { return };
+        let bot_id = order.client.bot_id.clone();
+        let touch = ConversationTouch { id, bot_id, customer: customer.clone(), at, inbound: false };
+        if let Err(error) = self.sender.store.touch_conversation(&touch).await {
+            tracing::warn!(error = %shared::error::Chain(&error), "conversation not touched");
+        }
+    }
+}
+
+fn check_key(key: &str) -> Result<&str, ApiError> {
+    if !key.is_empty() && key.len() <= 255 && key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(key);
+    }
+    Err(ApiError::bad_request(
+        "invalid_idempotency_key",
+        "Idempotency-Key is not of its form.",
+        "Send 1 to 255 visible ASCII characters, or leave it out.",
+    ))
+}
+
+fn running() -> ApiError {
+    ApiError::conflict(
+        "request_running",
+        "The first request with this Idempotency-Key is still running.",
+        "Send it again in some seconds: it answers as the first.",
+    )
+    .retryable()
+}
+
+fn other_body() -> ApiError {
+    ApiError::unprocessable(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used with another body.",
+        "Use a new key for a new message.",
+    )
+}
+
+fn window_closed() -> ApiError {
+    ApiError::conflict(
+        "window_closed",
+        "The customer's last message is more than 24 hours old.",
+        "Send an approved template instead.",
+    )
+}
+
+fn invalid_message(error: InvalidDraft) -> ApiError {
+    ApiError::bad_request("invalid_message", format!("{error}."), format!("Change {} and send it again.", error.member))
+        .with_member("member", error.member)
+}
+
+fn replay(saved: SavedResponse) -> Response<Body> {
+    let status = StatusCode::from_u16(saved.status).unwrap_or(StatusCode::OK);
+    let body: Value = serde_json::from_str(&saved.body).unwrap_or_default();
+    answer(status, &body)
+}
+
+fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError> {
+    let queued = |status: &str| {
+        Ok(answer(StatusCode::ACCEPTED, &json!({"messageId": order.id, "wamid": null, "status": status})))
+    };
+    match delivery {
+        Delivery::Accepted(wamid) => {
+            Ok(answer(StatusCode::OK, &json!({"messageId": order.id, "wamid": wamid, "status": "accepted"})))
+        }
+        Delivery::Uncertain => queued("uncertain"),
+        Delivery::InProgress(_) => queued("queued"),
+        Delivery::NoToken => Err(reconnect()),
+        Delivery::NotSent { pause, error } => Err(not_sent(pause, error.as_ref())),
+        Delivery::Refused(error) => Err(refused(&error)),
+    }
+    .map_err(|error: ApiError| error.with_member("messageId", order.id.as_ref()))
+}
+
+fn reconnect() -> ApiError {
+    ApiError::conflict(
+        "client_needs_reconnect",
+        "Meta does not accept the client's token any more.",
+        "Let the client sign up again.",
+    )
+}
+
+fn not_sent(pause: Duration, error: Option<&MetaError>) -> ApiError {
+    let answer = match error {
+        Some(error) if matches!(error.remedy(), Remedy::SlowDown(_)) => {
+            ApiError::too_many("rate_limited", "Meta takes no more messages for now.", pause)
+        }
+        _ => ApiError::unavailable("meta_unavailable", "Meta did not take the message; it was not sent."),
+    };
+    match error {
+        Some(error) => answer.with_meta(error),
+        None => answer,
+    }
+}
+
+fn refused(error: &MetaError) -> ApiError {
+    match error.remedy() {
+        Remedy::WindowClosed => window_closed(),
+        Remedy::Token => reconnect(),
+        Remedy::Payment => ApiError::conflict(
+            "payment_problem",
+            "Meta refuses paid messages of this client.",
+            "Mend the client's payment method or credit line at Meta.",
+        ),
+        _ => ApiError::unprocessable("refused_by_meta", format!("Meta refused the message: {}", error.details), "Change what Meta names."),
+    }
+    .with_meta(error)
+}

@@ -1,0 +1,230 @@
+//! Clients: business phone numbers.
+
+use serde::{Deserialize, Serialize};
+
+use super::expression::Expression;
+use super::table::{Item, Range, Table, Write};
+use super::values::{Millis, millis, record, s, text, with_nulls};
+use super::{Client as Dynamo, Stored};
+use crate::domain::Timestamp;
+use crate::domain::client::{Client, ClientStatus};
+use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::seal::Sealed;
+use crate::error::StoreError;
+use crate::ports::{ClientClaim, ListClients, Page, ReadClients, TouchClients, WriteClients};
+
+/// The key of the index that lists all clients.
+const LIST_KEY: &str = "clients";
+/// How often a claim looks again at a record that changes hands under it.
+const CLAIM_TRIES: usize = 3;
+
+/// The table `clients`: one item per business phone number.
+#[derive(Debug, Clone)]
+pub struct Clients(Table);
+
+impl Clients {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: &Dynamo, table: impl Into<String>) -> Self {
+        Self(Table::new(client, table))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    phone_number_id: PhoneNumberId,
+    list_key: String,
+    bot_id: BotId,
+    grant_id: GrantId,
+    waba_id: WabaId,
+    business_id: BusinessId,
+    client_name: Option<String>,
+    display_phone_number: Option<String>,
+    verified_name: Option<String>,
+    quality_rating: Option<String>,
+    status: ClientStatus,
+    on_biz_app: bool,
+    onboarding_id: OnboardingId,
+    sealed_pin: Option<Sealed>,
+    onboarded_at: Option<Millis>,
+    last_message_at: Option<Millis>,
+    created_at: Millis,
+    updated_at: Millis,
+}
+
+impl From<&Client> for Record {
+    fn from(client: &Client) -> Self {
+        Self {
+            phone_number_id: client.phone_number_id.clone(),
+            list_key: LIST_KEY.to_owned(),
+            bot_id: client.bot_id.clone(),
+            grant_id: client.grant_id.clone(),
+            waba_id: client.waba_id.clone(),
+            business_id: client.business_id.clone(),
+            client_name: client.client_name.clone(),
+            display_phone_number: client.display_phone_number.clone(),
+            verified_name: client.verified_name.clone(),
+            quality_rating: client.quality_rating.clone(),
+            status: client.status,
+            on_biz_app: client.on_biz_app,
+            onboarding_id: client.onboarding_id.clone(),
+            sealed_pin: client.sealed_pin.clone(),
+            onboarded_at: client.onboarded_at.map(Millis),
+            last_message_at: client.last_message_at.map(Millis),
+            created_at: Millis(client.created_at),
+            updated_at: Millis(client.updated_at),
+        }
+    }
+}
+
+impl From<Record> for Client {
+    fn from(record: Record) -> Self {
+        Self {
+            phone_number_id: record.phone_number_id,
+            bot_id: record.bot_id,
+            grant_id: record.grant_id,
+            waba_id: record.waba_id,
+            business_id: record.business_id,
+            client_name: record.client_name,
+            display_phone_number: record.display_phone_number,
+            verified_name: record.verified_name,
+            quality_rating: record.quality_rating,
+            status: record.status,
+            on_biz_app: record.on_biz_app,
+            onboarding_id: record.onboarding_id,
+            sealed_pin: record.sealed_pin,
+            onboarded_at: record.onboarded_at.map(|t| t.0),
+            last_message_at: record.last_message_at.map(|t| t.0),
+            created_at: record.created_at.0,
+            updated_at: record.updated_at.0,
+        }
+    }
+}
+
+fn client(item: Item) -> Stored<Client> {
+    record::<Record>("clients", item).map(Client::from)
+}
+
+impl ReadClients for Clients {
+    async fn client(&self, id: &PhoneNumberId) -> Stored<Option<Client>> {
+        let item = self.0.get("dynamodb GetItem on clients", ("phoneNumberId", id.as_ref())).await?;
+        item.map(client).transpose()
+    }
+}
+
+impl Clients {
+    /// One more than wanted is asked for: whether there is a next page is then known.
+    async fn page(&self, mut range: Range<'_>, after: Option<&str>, limit: usize) -> Stored<Page<Client>> {
+        // Every phone number id is greater than a blank, and DynamoDB takes no empty key.
+        range.values.push(("after", s(after.filter(|after| !after.is_empty()).unwrap_or(" "))));
+        range.limit = Some(limit.saturating_add(1));
+        let keys = self.0.query("dynamodb Query on clients", range).await?;
+        let mut ids: Vec<String> =
+            keys.iter().filter_map(|key| text(key, "phoneNumberId")).map(str::to_owned).collect();
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let items = self.0.get_all("dynamodb BatchGetItem on clients", "phoneNumberId", &ids).await?;
+        let items = items.into_iter().map(client).collect::<Stored<_>>()?;
+        Ok(Page { items, next: ids.pop().filter(|_| more) })
+    }
+}
+
+const fn by_id(index: &'static str, condition: &'static str) -> Range<'static> {
+    Range {
+        index: Some(index),
+        condition,
+        values: Vec::new(),
+        attributes: &[],
+        ascending: true,
+        consistent: false,
+        limit: None,
+    }
+}
+
+impl ListClients for Clients {
+    async fn clients_of(&self, bot: &BotId, after: Option<&str>, limit: usize) -> Stored<Page<Client>> {
+        let mut range = by_id("byBot", "#botId = :botId AND #phoneNumberId > :after");
+        range.values.push(("botId", s(bot.as_ref())));
+        let mut page = self.page(range, after, limit).await?;
+        // The index is of a moment ago, the records are not: a client may have changed hands.
+        page.items.retain(|client| client.bot_id == *bot);
+        Ok(page)
+    }
+
+    async fn all_clients(&self, after: Option<&str>, limit: usize) -> Stored<Page<Client>> {
+        let mut range = by_id("all", "#listKey = :listKey AND #phoneNumberId > :after");
+        range.values.push(("listKey", s(LIST_KEY)));
+        self.page(range, after, limit).await
+    }
+}
+
+/// A claim on a number that is new or of the same bot: the ids and the name are the new ones, what
+/// else is known stays.
+fn claim_of_own(wanted: Item) -> Expression {
+    let condition = "attribute_not_exists(#phoneNumberId) OR #botId = :botId";
+    wanted.into_iter().fold(Expression::when(condition), |change, (name, value)| match name.as_str() {
+        "phoneNumberId" => change,
+        "botId" | "grantId" | "wabaId" | "businessId" | "clientName" | "onboardingId" | "updatedAt" => {
+            change.set_or_remove(&name, value)
+        }
+        _ if value.is_null() => change,
+        _ => change.set_if_missing(&name, value),
+    })
+}
+
+/// A claim on a number that another bot gave up: nothing of that bot's is carried over but the PIN,
+/// which is the number's.
+fn claim_of_given_up(mut wanted: Item) -> Expression {
+    let condition = "#botId <> :botId AND NOT (#status IN (:active, :suspended))";
+    let pin = wanted.remove("sealedPin").filter(|pin| !pin.is_null());
+    let change = Expression::when(condition)
+        .value("active", s("active"))
+        .value("suspended", s("suspended"))
+        .overwrite(wanted, &["phoneNumberId", "createdAt"]);
+    match pin {
+        Some(pin) => change.set_if_missing("sealedPin", pin),
+        None => change,
+    }
+}
+
+impl WriteClients for Clients {
+    async fn claim_client(&self, wanted: &Client) -> Stored<ClientClaim> {
+        const OPERATION: &str = "dynamodb UpdateItem on clients";
+        let key = ("phoneNumberId", wanted.phone_number_id.as_ref());
+        let item = with_nulls("clients", &Record::from(wanted))?;
+        for _ in 0..CLAIM_TRIES {
+            let other = match self.0.update(OPERATION, key, claim_of_own(item.clone())).await? {
+                Write::Done(item) => return Ok(ClientClaim::Ours(Box::new(client(item)?))),
+                Write::Refused(other) => client(other)?,
+            };
+            if matches!(other.status, ClientStatus::Active | ClientStatus::Suspended) {
+                return Ok(ClientClaim::InUse);
+            }
+            if let Write::Done(item) = self.0.update(OPERATION, key, claim_of_given_up(item.clone())).await? {
+                return Ok(ClientClaim::Ours(Box::new(client(item)?)));
+            }
+        }
+        Err(StoreError::service(OPERATION, "the client keeps changing hands"))
+    }
+
+    async fn save_client(&self, client: &Client) -> Stored<bool> {
+        let item = with_nulls("clients", &Record::from(client))?;
+        // The condition's values are the ones that are written: both ids stay as they are.
+        let change = Expression::when("#onboardingId = :onboardingId AND #botId = :botId")
+            .overwrite(item, &["phoneNumberId", "lastMessageAt"]);
+        let key = ("phoneNumberId", client.phone_number_id.as_ref());
+        let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
+        Ok(matches!(update, Write::Done(_)))
+    }
+}
+
+impl TouchClients for Clients {
+    async fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> Stored<()> {
+        let condition = "attribute_exists(#phoneNumberId) \
+                         AND (attribute_not_exists(#lastMessageAt) OR #lastMessageAt < :lastMessageAt)";
+        let change = Expression::when(condition).set("lastMessageAt", millis(at));
+        self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
+        Ok(())
+    }
+}

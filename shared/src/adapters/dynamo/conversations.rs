@@ -1,0 +1,196 @@
+//! Conversations, and the names that customers are known by.
+
+use serde::{Deserialize, Serialize};
+
+use super::expression::Expression;
+use super::table::{Item, Table, Write};
+use super::values::{Millis, millis, nested, record, s, text, time};
+use super::{Client, Stored};
+use crate::domain::Timestamp;
+use crate::domain::conversation::{
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+};
+use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
+use crate::error::StoreError;
+use crate::ports::{
+    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+};
+
+const GET: &str = "dynamodb GetItem on conversations";
+const PUT: &str = "dynamodb PutItem on conversations";
+const UPDATE: &str = "dynamodb UpdateItem on conversations";
+const BATCH_GET: &str = "dynamodb BatchGetItem on conversations";
+
+/// The table `conversations`: one item per client and customer, and one per name of a customer.
+#[derive(Debug, Clone)]
+pub struct Conversations(Table);
+
+impl Conversations {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: &Client, table: impl Into<String>) -> Self {
+        Self(Table::new(client, table))
+    }
+}
+
+/// A conversation without its claim, whose attributes (`claimOwner`, `claimUntil`) are written alone.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    conversation_id: ConversationId,
+    bot_id: BotId,
+    phone_number_id: PhoneNumberId,
+    customer: CustomerNames,
+    last_message_at: Millis,
+    window_ends_at: Option<Millis>,
+    paused_until: Option<Millis>,
+}
+
+fn conversation(item: Item) -> Stored<Conversation> {
+    let record: Record = record("conversations", item)?;
+    Ok(Conversation {
+        id: record.conversation_id,
+        bot_id: record.bot_id,
+        phone_number_id: record.phone_number_id,
+        customer: record.customer,
+        last_message_at: record.last_message_at.0,
+        window_ends_at: record.window_ends_at.map(|t| t.0),
+        paused_until: record.paused_until.map(|t| t.0),
+    })
+}
+
+fn key(id: &ConversationId) -> (&'static str, &str) {
+    ("conversationId", id.as_ref())
+}
+
+// ---- names -----------------------------------------------------------------------------------
+
+/// Where a name is. No conversation's id has a customer that begins like this.
+fn alias_key(phone: &PhoneNumberId, name: &CustomerKey) -> String {
+    format!("{phone}.alias.{}", name.as_ref())
+}
+
+fn customer_key(alias: &Item) -> Stored<CustomerKey> {
+    let key = text(alias, "customerKey").unwrap_or_default().to_owned();
+    CustomerKey::try_from(key).map_err(|e| StoreError::corrupt("conversations", e))
+}
+
+impl Conversations {
+    /// Makes a name lead to a customer; answers the customer that it leads to, another one if another
+    /// copy was faster.
+    async fn put_alias(
+        &self,
+        phone: &PhoneNumberId,
+        name: &CustomerKey,
+        customer: &CustomerKey,
+    ) -> Stored<CustomerKey> {
+        let alias = Item::from([
+            ("conversationId".to_owned(), s(alias_key(phone, name))),
+            ("customerKey".to_owned(), s(customer.as_ref())),
+        ]);
+        let condition = Expression::when("attribute_not_exists(#conversationId)");
+        match self.0.put(PUT, alias, condition).await? {
+            Write::Done(_) => Ok(customer.clone()),
+            Write::Refused(known) => customer_key(&known),
+        }
+    }
+}
+
+impl ResolveCustomers for Conversations {
+    async fn resolve_customer(&self, phone: &PhoneNumberId, names: &CustomerNames) -> Stored<CustomerKey> {
+        let names = names.aliases();
+        let keys: Vec<String> = names.iter().map(|name| alias_key(phone, name)).collect();
+        let known = self.0.get_all(BATCH_GET, "conversationId", &keys).await?;
+        let Some(best) = known.first().map(customer_key).transpose()?.or_else(|| names.first().cloned())
+        else {
+            return Err(StoreError::corrupt("conversations", "a customer without a name"));
+        };
+        let is_missing =
+            |key: &String| !known.iter().any(|alias| text(alias, "conversationId") == Some(key.as_str()));
+        let is_best_missing = keys.first().is_some_and(is_missing);
+        // The lesser name first: a copy that knows only this one is then met before the better name is
+        // given away, and both end with the same customer.
+        let mut customer = best;
+        for (name, _) in names.iter().zip(&keys).rev().filter(|(_, key)| is_missing(key)) {
+            let winner = self.put_alias(phone, name, &customer).await?;
+            if is_best_missing {
+                customer = winner;
+            }
+        }
+        Ok(customer)
+    }
+
+    async fn find_customer(&self, phone: &PhoneNumberId, name: &CustomerKey) -> Stored<Option<CustomerKey>> {
+        let alias = self.0.get(GET, ("conversationId", &alias_key(phone, name))).await?;
+        alias.as_ref().map(customer_key).transpose()
+    }
+
+    async fn add_alias(&self, phone: &PhoneNumberId, old: &CustomerKey, new: &CustomerKey) -> Stored<()> {
+        if let Some(customer) = self.find_customer(phone, old).await? {
+            self.put_alias(phone, new, &customer).await?;
+        }
+        Ok(())
+    }
+}
+
+// ---- conversations ---------------------------------------------------------------------------
+
+impl TouchConversations for Conversations {
+    async fn touch_conversation(&self, touch: &ConversationTouch) -> Stored<()> {
+        let condition = "attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt";
+        let newest = Expression::when(condition)
+            .set("lastMessageAt", millis(touch.at))
+            .set("botId", s(touch.bot_id.as_ref()))
+            .set("phoneNumberId", s(touch.id.phone_number_id()))
+            .set("customer", nested("conversations", &touch.customer)?);
+        let window = millis(touch.at + SERVICE_WINDOW);
+        // The newest message of all, if it is the customer's, opens the longest window.
+        let newest = if touch.inbound { newest.set("windowEndsAt", window.clone()) } else { newest };
+        let update = self.0.update(UPDATE, key(&touch.id), newest).await?;
+        if matches!(update, Write::Refused(_)) && touch.inbound {
+            let condition = "attribute_exists(#conversationId) \
+                             AND (attribute_not_exists(#windowEndsAt) OR #windowEndsAt < :windowEndsAt)";
+            let change = Expression::when(condition).set("windowEndsAt", window);
+            self.0.update(UPDATE, key(&touch.id), change).await?;
+        }
+        Ok(())
+    }
+}
+
+impl ClaimConversations for Conversations {
+    async fn claim_conversation(
+        &self,
+        id: &ConversationId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Stored<ConversationClaim> {
+        let condition = "attribute_exists(#conversationId) \
+                         AND (attribute_not_exists(#claimUntil) OR #claimUntil <= :now)";
+        let change = Expression::when(condition)
+            .value("now", millis(now))
+            .set("claimOwner", s(owner))
+            .set("claimUntil", millis(until));
+        match self.0.update(UPDATE, key(id), change).await? {
+            Write::Done(item) => Ok(ConversationClaim::Won(Box::new(conversation(item)?))),
+            Write::Refused(item) => {
+                Ok(time(&item, "claimUntil").map_or(ConversationClaim::Unknown, ConversationClaim::Busy))
+            }
+        }
+    }
+
+    async fn release_conversation(&self, id: &ConversationId, owner: &str) -> Stored<()> {
+        let change = Expression::when("#claimOwner = :owner")
+            .value("owner", s(owner))
+            .remove("claimOwner")
+            .remove("claimUntil");
+        self.0.update(UPDATE, key(id), change).await?;
+        Ok(())
+    }
+}
+
+impl ReadConversations for Conversations {
+    async fn conversation(&self, id: &ConversationId) -> Stored<Option<Conversation>> {
+        self.0.get(GET, key(id)).await?.map(conversation).transpose()
+    }
+}

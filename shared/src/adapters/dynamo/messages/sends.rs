@@ -1,0 +1,71 @@
+//! The record of outgoing messages.
+
+use super::super::Stored;
+use super::super::expression::Expression;
+use super::super::table::Write;
+use super::super::values::{millis, nested, s};
+use super::{GET, KEY, Messages, TABLE, UPDATE, record, statuses};
+use crate::domain::Timestamp;
+use crate::domain::ids::{MessageId, Wamid};
+use crate::domain::message::{Message, Sending};
+use crate::error::StoreError;
+use crate::ports::{RecordSends, Recorded, SendOutcome};
+
+impl RecordSends for Messages {
+    async fn begin_send(&self, intent: &Message) -> Stored<Recorded> {
+        self.put_new(intent).await
+    }
+
+    async fn retake_send(&self, id: &MessageId, until: Timestamp) -> Stored<bool> {
+        let change = Expression::when("#sendState = :notSent")
+            .value("notSent", s("not_sent"))
+            .set("sendState", s("intended"))
+            .set("sendUntil", millis(until));
+        Ok(matches!(self.0.update(UPDATE, (KEY, id.as_ref()), change).await?, Write::Done(_)))
+    }
+
+    async fn finish_send(&self, id: &MessageId, outcome: &SendOutcome) -> Stored<Sending> {
+        // What is known of a send only grows: that nobody knows is said of an intended one only, and
+        // that Meta did not take it never of one that Meta took.
+        let open = "#sendState IN (:intended, :uncertain)";
+        let change = match outcome {
+            SendOutcome::Accepted(wamid) => return self.accept(id, wamid).await,
+            SendOutcome::NotSent => {
+                Expression::when(open).value("uncertain", s("uncertain")).set("sendState", s("not_sent"))
+            }
+            SendOutcome::Refused(error) => Expression::when(open)
+                .value("uncertain", s("uncertain"))
+                .set("sendState", s("refused"))
+                .set("sendError", nested(TABLE, error)?),
+            SendOutcome::Uncertain => {
+                Expression::when("#sendState = :intended").set("sendState", s("uncertain"))
+            }
+        };
+        let change = change.value("intended", s("intended")).remove("sendUntil");
+        match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
+            Write::Done(item) => sending(record::message(item)?),
+            Write::Refused(item) if item.is_empty() => Err(no_such_send()),
+            Write::Refused(item) => sending(record::message(item)?),
+        }
+    }
+}
+
+impl Messages {
+    async fn accept(&self, id: &MessageId, wamid: &Wamid) -> Stored<Sending> {
+        let item = self.0.get(GET, (KEY, id.as_ref())).await?.ok_or_else(no_such_send)?;
+        self.link(wamid, &record::message(item)?).await?;
+        let change = statuses::accepted(Expression::when("attribute_exists(#sendState)"), wamid);
+        match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
+            Write::Done(item) => sending(record::message(item)?),
+            Write::Refused(_) => Err(no_such_send()),
+        }
+    }
+}
+
+fn sending(message: Message) -> Stored<Sending> {
+    message.sending.ok_or_else(no_such_send)
+}
+
+fn no_such_send() -> StoreError {
+    StoreError::corrupt(TABLE, "there is no such send")
+}

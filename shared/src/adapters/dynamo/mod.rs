@@ -1,0 +1,37 @@
+//! The stores as DynamoDB tables, one struct per table. `template.yaml` has their keys and indexes.
+//!
+//! Attributes have camelCase names. Times are numbers, in milliseconds since 1970; only `expiresAt`,
+//! by which DynamoDB deletes, is in seconds.
+
+mod blobs;
+mod bots;
+mod clients;
+mod conversations;
+mod events;
+mod expression;
+mod grants;
+mod idempotency;
+mod messages;
+mod onboardings;
+mod quarantine;
+mod table;
+mod tables;
+mod values;
+
+pub use aws_sdk_dynamodb::Client;
+
+pub use blobs::Blobs;
+pub use bots::Bots;
+pub use clients::Clients;
+pub use conversations::Conversations;
+pub use events::Events;
+pub use grants::Grants;
+pub use idempotency::Idempotency;
+pub use messages::Messages;
+pub use onboardings::Onboardings;
+pub use quarantine::Quarantine;
+pub use tables::Tables;
+
+use crate::error::StoreError;
+
+type Stored<T> = Result<T, StoreError>;

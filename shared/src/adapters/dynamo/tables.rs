@@ -1,0 +1,184 @@
+//! The tables of one function, as one store: a function names those that it may touch, and the rest is
+//! not there.
+
+use super::{Blobs, Bots, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings, Quarantine, Client, Stored};
+use crate::domain::Timestamp;
+use crate::domain::answer::Answer;
+use crate::domain::bot::Bot;
+use crate::domain::client::Client as BusinessClient;
+use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use crate::domain::grant::Grant;
+use crate::domain::ids::{
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId,
+};
+use crate::domain::message::{Message, Sending};
+use crate::domain::onboarding::{Claims, Onboarding};
+use crate::domain::parcel::PartHeader;
+use crate::domain::status::StatusEvent;
+use crate::error::StoreError;
+use crate::ports::{
+    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded, SavedResponse,
+    SendOutcome, Started,
+};
+
+/// The tables that a function was given.
+pub struct Tables {
+    client: Client,
+    bots: Option<Bots>,
+    clients: Option<Clients>,
+    grants: Option<Grants>,
+    onboardings: Option<Onboardings>,
+    messages: Option<Messages>,
+    conversations: Option<Conversations>,
+    events: Option<Events>,
+    quarantine: Option<Quarantine>,
+    blobs: Option<Blobs>,
+    idempotency: Option<Idempotency>,
+}
+
+impl Tables {
+    /// No table yet.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client, bots: None, clients: None, grants: None, onboardings: None, messages: None, conversations: None, events: None, quarantine: None, blobs: None, idempotency: None }
+    }
+}
+
+macro_rules! tables {
+    ($($field:ident: $table:ident = $name:literal,)*) => {
+        impl Tables {$(
+            #[doc = concat!("With the table of ", $name, ".")]
+            #[must_use]
+            pub fn $field(mut self, table: String) -> Self {
+                self.$field = Some($table::new(&self.client, table));
+                self
+            }
+        )*}
+    };
+}
+
+/// Each port goes to its table. A table that the function was not given fails by name.
+macro_rules! delegate {
+    ($($port:path, $field:ident {
+        $($method:ident(self $(, $argument:ident: $type:ty)*) -> $result:ty;)*
+    })*) => {$(
+        impl $port for Tables {$(
+            async fn $method(&self $(, $argument: $type)*) -> Stored<$result> {
+                match &self.$field {
+                    Some(table) => table.$method($($argument),*).await,
+                    None => Err(not_given(stringify!($field))),
+                }
+            }
+        )*}
+    )*};
+}
+
+fn not_given(table: &'static str) -> StoreError {
+    StoreError::service("a table's use", format!("this function was not given the table {table}"))
+}
+
+tables! {
+        bots: Bots = "bots",
+        clients: Clients = "clients",
+        grants: Grants = "grants",
+        onboardings: Onboardings = "onboardings",
+        messages: Messages = "messages",
+        conversations: Conversations = "conversations",
+        events: Events = "events",
+        quarantine: Quarantine = "quarantine",
+        blobs: Blobs = "blobs",
+        idempotency: Idempotency = "idempotency",
+}
+
+delegate! {
+    ports::ReadBots, bots {
+        bot(self, id: &BotId) -> Bot;
+    }
+    ports::ReadClients, clients {
+        client(self, id: &PhoneNumberId) -> Option<BusinessClient>;
+    }
+    ports::ListClients, clients {
+        clients_of(self, bot: &BotId, after: Option<&str>, limit: usize) -> Page<BusinessClient>;
+        all_clients(self, after: Option<&str>, limit: usize) -> Page<BusinessClient>;
+    }
+    ports::WriteClients, clients {
+        claim_client(self, wanted: &BusinessClient) -> ClientClaim;
+        save_client(self, client: &BusinessClient) -> bool;
+    }
+    ports::TouchClients, clients {
+        touch_client(self, id: &PhoneNumberId, at: Timestamp) -> ();
+    }
+    ports::ReadGrants, grants {
+        grant(self, id: &GrantId) -> Option<Grant>;
+    }
+    ports::WriteGrants, grants {
+        save_grant(self, grant: &Grant, expected: Option<u64>) -> bool;
+    }
+    ports::Onboardings, onboardings {
+        start_onboarding(self, new: &Onboarding) -> Started;
+        onboarding(self, id: &OnboardingId) -> Option<Onboarding>;
+        lease_onboarding(self, id: &OnboardingId, owner: &str, now: Timestamp, until: Timestamp) -> Option<Onboarding>;
+        save_onboarding(self, onboarding: &Onboarding, owner: &str) -> bool;
+        release_onboarding(self, id: &OnboardingId, owner: &str) -> ();
+        save_claims(self, id: &OnboardingId, claims: &Claims) -> ();
+    }
+    ports::OpenOnboardings, onboardings {
+        due_onboardings(self, now: Timestamp, limit: usize) -> Vec<OnboardingId>;
+        lease_business(self, business: &BusinessId, owner: &str, now: Timestamp, until: Timestamp) -> bool;
+        release_business(self, business: &BusinessId, owner: &str) -> ();
+    }
+    ports::RecordMessages, messages {
+        record_message(self, message: &Message) -> Recorded;
+        apply_status(self, phone: &PhoneNumberId, status: &StatusEvent, expires_at: Option<Timestamp>) -> Option<Message>;
+    }
+    ports::ReadMessages, messages {
+        message(self, id: &MessageId) -> Option<Message>;
+        recent_messages(self, conversation: &ConversationId, limit: usize) -> Vec<Message>;
+    }
+    ports::ListMessages, messages {
+        list_messages(self, listing: &Listing, from: Option<Timestamp>, to: Option<Timestamp>, before: Option<&str>, limit: usize) -> Page<Message>;
+    }
+    ports::Answers, messages {
+        settle_answer(self, id: &MessageId, answer: &Answer) -> bool;
+        postpone_answer(self, id: &MessageId, due_at: Timestamp) -> ();
+        due_answers(self, now: Timestamp, limit: usize) -> Vec<MessageId>;
+    }
+    ports::RecordSends, messages {
+        begin_send(self, intent: &Message) -> Recorded;
+        retake_send(self, id: &MessageId, until: Timestamp) -> bool;
+        finish_send(self, id: &MessageId, outcome: &SendOutcome) -> Sending;
+    }
+    ports::ResolveCustomers, conversations {
+        resolve_customer(self, phone: &PhoneNumberId, names: &CustomerNames) -> CustomerKey;
+        find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;
+        add_alias(self, phone: &PhoneNumberId, old: &CustomerKey, new: &CustomerKey) -> ();
+    }
+    ports::TouchConversations, conversations {
+        touch_conversation(self, touch: &ConversationTouch) -> ();
+    }
+    ports::ClaimConversations, conversations {
+        claim_conversation(self, id: &ConversationId, owner: &str, now: Timestamp, until: Timestamp) -> ConversationClaim;
+        release_conversation(self, id: &ConversationId, owner: &str) -> ();
+    }
+    ports::ReadConversations, conversations {
+        conversation(self, id: &ConversationId) -> Option<Conversation>;
+    }
+    ports::RecordEvents, events {
+        record_event(self, event: &AccountEvent) -> ();
+    }
+    ports::ReadEvents, events {
+        partner_added(self, waba: &WabaId, since: Timestamp) -> Option<BusinessId>;
+    }
+    ports::Quarantine, quarantine {
+        quarantine(self, item: &Quarantined) -> ();
+    }
+    ports::Blobs, blobs {
+        put_part(self, header: &PartHeader, bytes: &[u8], expires_at: Option<Timestamp>) -> ();
+        parts(self, name: &str, count: u32) -> Option<Vec<Vec<u8>>>;
+    }
+    ports::IdempotencyKeys, idempotency {
+        begin_request(self, key: &str, body_hash: &str, now: Timestamp, running_until: Timestamp, expires_at: Timestamp) -> Begun;
+        finish_request(self, key: &str, response: &SavedResponse) -> ();
+        forget_request(self, key: &str) -> ();
+    }
+}

@@ -1,0 +1,246 @@
+//! Meta's Graph API. One client for all calls; what each call asks and understands is in the module of
+//! its use.
+
+mod accounts;
+mod messages;
+mod partner;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod wire;
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder};
+use rustls::RootCertStore;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::web;
+use crate::config;
+use crate::domain::ids::BusinessId;
+use crate::domain::secret::{AccessToken, AppSecret};
+use crate::domain::signature::appsecret_proof;
+use crate::error::{ConfigError, GraphError};
+
+/// Meta usually answers within one second; a function has at most 30.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Who signs `graph.facebook.com`: its certificates come from DigiCert's roots (seen 2026). A short list
+/// keeps the start short, and a certificate of anybody else is refused.
+const ISSUER: &[u8] = b"DigiCert";
+/// Entries per page: the most that `phone_numbers` gives (Meta, OpenAPI v23.0).
+const PAGE: usize = 100;
+/// A list that goes on after so many pages is taken for a cursor that runs in a circle.
+const MOST_PAGES: usize = 50;
+
+/// Where the Graph API is and who we are there.
+#[derive(Debug, Clone)]
+pub struct GraphConfig {
+    /// `https://graph.facebook.com`, or a simulator.
+    pub base_url: Url,
+    /// Graph version, for example `v26.0`.
+    pub version: String,
+    /// Our app's id.
+    pub app_id: String,
+    /// Our app's secret: for the code exchange, `debug_token` and `appsecret_proof`.
+    pub app_secret: Option<AppSecret>,
+    /// What a Solution Partner has besides.
+    pub partner: Option<PartnerAccess>,
+}
+
+impl GraphConfig {
+    /// The configuration of this function, from `GRAPH_BASE_URL`, `GRAPH_VERSION` and `APP_ID`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn from_env(app_secret: Option<AppSecret>, partner: Option<PartnerAccess>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            base_url: config::parsed("GRAPH_BASE_URL")?,
+            version: config::required("GRAPH_VERSION")?,
+            app_id: config::required("APP_ID")?,
+            app_secret,
+            partner,
+        })
+    }
+}
+
+/// A Solution Partner's own portfolio, credit line and system user.
+#[derive(Debug, Clone)]
+pub struct PartnerAccess {
+    /// Our portfolio.
+    pub business_id: BusinessId,
+    /// The extended credit line that pays for clients.
+    pub credit_line_id: String,
+    /// Token of an admin system user of our portfolio.
+    pub system_user_token: AccessToken,
+}
+
+/// The Graph API.
+pub struct Graph {
+    http: Client,
+    /// Address with the version.
+    base: Url,
+    app_id: String,
+    app_secret: Option<AppSecret>,
+    partner: Option<PartnerAccess>,
+}
+
+impl Graph {
+    /// The Graph API of this configuration. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address without a path.
+    pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
+        Self::with_timeout(config, TIMEOUT)
+    }
+
+    fn with_timeout(config: GraphConfig, timeout: Duration) -> Result<Self, ConfigError> {
+        let invalid = |e: &dyn std::fmt::Display| ConfigError::Invalid("GRAPH_BASE_URL", e.to_string());
+        if !is_version(&config.version) {
+            let what = "a Graph version looks like v26.0".to_owned();
+            return Err(ConfigError::Invalid("GRAPH_VERSION", what));
+        }
+        let mut base = config.base_url;
+        base.path_segments_mut()
+            .map_err(|()| invalid(&"not the address of a web service"))?
+            .pop_if_empty()
+            .push(&config.version);
+        let http = web::client(roots(), timeout).map_err(|e| invalid(&e))?;
+        let GraphConfig { app_id, app_secret, partner, .. } = config;
+        Ok(Self { http, base, app_id, app_secret, partner })
+    }
+
+    fn app_secret(&self) -> Result<&AppSecret, GraphError> {
+        self.app_secret.as_ref().ok_or_else(|| not_sent(ConfigError::Missing("APP_SECRET_ARN")))
+    }
+
+    fn partner(&self) -> Result<&PartnerAccess, GraphError> {
+        self.partner.as_ref().ok_or_else(|| not_sent(ConfigError::Missing("SYSTEM_USER_TOKEN_ARN")))
+    }
+
+    fn get(&self, path: &[&str]) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    fn post(&self, path: &[&str]) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    fn call(&self, method: Method, path: &[&str]) -> Call<'_> {
+        let mut address = self.base.clone();
+        address.path_segments_mut().expect("its path was extended before").extend(path);
+        let secrets = self.app_secret.iter().map(AppSecret::expose).collect();
+        Call { graph: self, request: self.http.request(method, address), secrets }
+    }
+
+    /// Every entry of a list, page by page.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        token: &AccessToken,
+    ) -> Result<Vec<T>, GraphError> {
+        let mut entries = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut call = self.get(path).query(query).query(&[("limit", &PAGE.to_string())]).token(token);
+            if let Some(cursor) = &after {
+                call = call.query(&[("after", cursor)]);
+            }
+            let page: wire::Page<T> = call.send().await?;
+            after = page.next(PAGE);
+            entries.extend(page.data);
+            if after.is_none() {
+                return Ok(entries);
+            }
+        }
+        Err(unclear("the list does not end"))
+    }
+}
+
+/// One call. `'c` is how long its secrets live, so that they can be struck from Meta's error texts.
+struct Call<'c> {
+    graph: &'c Graph,
+    request: RequestBuilder,
+    secrets: Vec<&'c str>,
+}
+
+impl<'c> Call<'c> {
+    fn query(mut self, parameters: &[(&str, &str)]) -> Self {
+        self.request = self.request.query(parameters);
+        self
+    }
+
+    /// A parameter that must not be seen again.
+    fn secret_query(mut self, name: &str, value: &'c str) -> Self {
+        self.secrets.push(value);
+        self.query(&[(name, value)])
+    }
+
+    fn json(mut self, body: &Value) -> Self {
+        self.request = self.request.json(body);
+        self
+    }
+
+    /// Marks something in the body as not to be seen again.
+    fn hiding(mut self, secret: &'c str) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Acts with this token, in a header and never in the address, and proves that we are its app: Meta
+    /// demands the proof of apps with "Require App Secret" (Meta, Graph API, secure requests).
+    fn token(mut self, token: &'c AccessToken) -> Self {
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", token.expose())).expect("a token is visible ASCII");
+        value.set_sensitive(true);
+        self.request = self.request.header(AUTHORIZATION, value);
+        self.secrets.push(token.expose());
+        match &self.graph.app_secret {
+            Some(secret) => self.query(&[("appsecret_proof", &appsecret_proof(secret, token))]),
+            None => self,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(self) -> Result<T, GraphError> {
+        let response = self.request.send().await.map_err(failed)?;
+        let status = response.status();
+        let body = web::body(response).await.map_err(unclear)?;
+        wire::answer(status.as_u16(), &body, &self.secrets)
+    }
+
+    /// For calls that answer `{"success": true}`.
+    async fn done(self) -> Result<(), GraphError> {
+        let answer: wire::Success = self.send().await?;
+        if answer.success { Ok(()) } else { Err(unclear("Meta did not confirm success")) }
+    }
+}
+
+/// Only what failed before anything was written counts as not sent.
+fn failed(error: reqwest::Error) -> GraphError {
+    let sent = !(error.is_connect() || error.is_builder());
+    let error = error.without_url();
+    if sent { unclear(error) } else { not_sent(error) }
+}
+
+fn not_sent(source: impl Into<crate::error::Source>) -> GraphError {
+    GraphError::NotSent(source.into())
+}
+
+fn unclear(source: impl Into<crate::error::Source>) -> GraphError {
+    GraphError::Unclear(source.into())
+}
+
+fn is_version(text: &str) -> bool {
+    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let version = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
+    version.is_some_and(|(major, minor)| number(major) && number(minor))
+}
+
+fn roots() -> RootCertStore {
+    let ours = |subject: &[u8]| subject.windows(ISSUER.len()).any(|part| part == ISSUER);
+    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| ours(&root.subject));
+    RootCertStore { roots: roots.cloned().collect() }
+}

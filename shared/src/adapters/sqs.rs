@@ -1,0 +1,294 @@
+//! SQS: the queues `inbound` and `answers`.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry as Entry,
+};
+use tokio::task::JoinSet;
+
+use super::aws::failure;
+use crate::domain::answer::Nudge;
+use crate::domain::parcel::{Content, Parcel, batches};
+use crate::error::StoreError;
+use crate::ports::{SendInbound, SendNudges};
+
+const OPERATION: &str = "sqs SendMessageBatch";
+/// Most messages of one batch call (AWS, SQS quotas, 2026).
+const BATCH: usize = 10;
+/// Longest delay of a message, in seconds (AWS, SQS quotas, 2026).
+const LONGEST_DELAY_SECONDS: u64 = 900;
+
+/// The queue `inbound`.
+#[derive(Debug, Clone)]
+pub struct InboundQueue(Queue);
+
+/// The queue `answers`.
+#[derive(Debug, Clone)]
+pub struct AnswersQueue(Queue);
+
+impl InboundQueue {
+    /// The queue at this URL.
+    #[must_use]
+    pub fn new(client: Client, url: String) -> Self {
+        Self(Queue { client, url })
+    }
+}
+
+impl InboundQueue {
+    /// Opens the connection, so that the first webhook finds it open. What the queue answers does not
+    /// matter: also a refusal has opened it.
+    pub async fn warm_up(&self) {
+        let call = self.0.client.get_queue_attributes().queue_url(&self.0.url);
+        if let Err(error) = call.send().await {
+            tracing::debug!(error = %failure("sqs GetQueueAttributes", &error), "connection opened");
+        }
+    }
+}
+
+impl AnswersQueue {
+    /// The queue at this URL.
+    #[must_use]
+    pub fn new(client: Client, url: String) -> Self {
+        Self(Queue { client, url })
+    }
+}
+
+impl SendInbound for InboundQueue {
+    async fn send_inbound(&self, parcels: &[Parcel], delay: Duration) -> Result<(), StoreError> {
+        let batches = batches(parcels).into_iter().map(|batch| {
+            batch.iter().enumerate().map(|(index, parcel)| parcel_entry(index, parcel, delay)).collect()
+        });
+        self.0.send_all(batches.collect::<Result<_, _>>()?).await
+    }
+}
+
+impl SendNudges for AnswersQueue {
+    async fn send_nudges(&self, nudges: &[Nudge], delay: Duration) -> Result<(), StoreError> {
+        let batches = nudges.chunks(BATCH).map(|batch| {
+            batch.iter().enumerate().map(|(index, nudge)| nudge_entry(index, nudge, delay)).collect()
+        });
+        self.0.send_all(batches.collect::<Result<_, _>>()?).await
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// All batches at once: Meta waits for the answer to a webhook, and 3 MB are three calls.
+    async fn send_all(&self, batches: Vec<Vec<Entry>>) -> Result<(), StoreError> {
+        let mut calls = JoinSet::new();
+        for batch in batches {
+            let queue = self.clone();
+            calls.spawn(async move { queue.send(batch).await });
+        }
+        while let Some(call) = calls.join_next().await {
+            call.map_err(|e| StoreError::service(OPERATION, e))??;
+        }
+        Ok(())
+    }
+
+    /// Sends one batch, and what SQS did not take of it once more: such a refusal concerns single
+    /// messages and mostly passes.
+    async fn send(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let failed = self.try_send(entries.clone()).await?;
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let again = entries.into_iter().filter(|entry| failed.iter().any(|f| f.id == entry.id)).collect();
+        match self.try_send(again).await?.first() {
+            None => Ok(()),
+            Some(failed) => {
+                let message = failed.message.as_deref().unwrap_or("no message");
+                let words = format!("SQS did not take a message: {}: {message}", failed.code);
+                Err(StoreError::service(OPERATION, words))
+            }
+        }
+    }
+
+    async fn try_send(&self, entries: Vec<Entry>) -> Result<Vec<BatchResultErrorEntry>, StoreError> {
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let answer = call.send().await.map_err(|e| failure(OPERATION, &e))?;
+        Ok(answer.failed)
+    }
+}
+
+fn parcel_entry(index: usize, parcel: &Parcel, delay: Duration) -> Result<Entry, StoreError> {
+    let (kind, body) = match &parcel.content {
+        Content::Body(body) => ("body", body),
+        Content::Part { base64, .. } => ("part", base64),
+    };
+    let mut entry = Entry::builder()
+        .id(index.to_string())
+        .message_body(body)
+        .delay_seconds(delay_seconds(delay))
+        .message_attributes("kind", text(kind)?)
+        .message_attributes("receivedAt", number(parcel.received_at.as_millisecond())?);
+    if let Content::Part { header, .. } = &parcel.content {
+        entry = entry
+            .message_attributes("name", text(&header.name)?)
+            .message_attributes("index", number(header.index)?)
+            .message_attributes("count", number(header.count)?);
+    }
+    entry.build().map_err(|e| StoreError::service(OPERATION, e))
+}
+
+fn nudge_entry(index: usize, nudge: &Nudge, delay: Duration) -> Result<Entry, StoreError> {
+    let body = serde_json::to_string(nudge).map_err(|e| StoreError::service(OPERATION, e))?;
+    Entry::builder()
+        .id(index.to_string())
+        .message_body(body)
+        .delay_seconds(delay_seconds(delay))
+        .build()
+        .map_err(|e| StoreError::service(OPERATION, e))
+}
+
+/// Whole seconds, rounded up: an answer must not come before its burst is over.
+fn delay_seconds(delay: Duration) -> i32 {
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    i32::try_from(seconds.min(LONGEST_DELAY_SECONDS)).expect("at most 900")
+}
+
+fn text(value: &str) -> Result<MessageAttributeValue, StoreError> {
+    attribute("String", value.to_owned())
+}
+
+fn number(value: impl Into<i64>) -> Result<MessageAttributeValue, StoreError> {
+    attribute("Number", value.into().to_string())
+}
+
+fn attribute(kind: &str, value: String) -> Result<MessageAttributeValue, StoreError> {
+    MessageAttributeValue::builder()
+        .data_type(kind)
+        .string_value(value)
+        .build()
+        .map_err(|e| StoreError::service(OPERATION, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::aws::tests::at;
+    use super::super::scripted::{Act, Request, Scripted};
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::parcel::PartHeader;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn entries(request: &Request) -> Vec<Value> {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        body["Entries"].as_array().unwrap().clone()
+    }
+
+    fn takes_all(request: &Request) -> Act {
+        takes(request, |_| true)
+    }
+
+    fn takes(request: &Request, taken: impl Fn(&Value) -> bool) -> Act {
+        let (taken, refused): (Vec<Value>, Vec<Value>) = entries(request).into_iter().partition(taken);
+        let taken = taken.iter().map(|e| json!({"Id": e["Id"], "MessageId": "m", "MD5OfMessageBody": "x"}));
+        let refused = refused.iter().map(
+            |e| json!({"Id": e["Id"], "Code": "InternalError", "Message": "later", "SenderFault": false}),
+        );
+        Act::json(
+            200,
+            &json!({"Successful": taken.collect::<Vec<_>>(), "Failed": refused.collect::<Vec<_>>()}),
+        )
+    }
+
+    fn inbound(server: &Scripted) -> InboundQueue {
+        InboundQueue::new(at(&server.url).sqs(), format!("{}000000000000/inbound", server.url))
+    }
+
+    fn bodies(count: usize) -> Vec<Parcel> {
+        (0..count)
+            .map(|i| Parcel {
+                content: Content::Body(format!("{{\"n\":{i}}}")),
+                received_at: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_parcel_carries_its_kind_and_time() {
+        let server = Scripted::start(takes_all);
+        let header = PartHeader { name: "abc".to_owned(), index: 1, count: 2 };
+        let part = Parcel {
+            content: Content::Part { header, base64: "QQ==".to_owned() },
+            received_at: Timestamp::UNIX_EPOCH,
+        };
+        inbound(&server).send_inbound(&[bodies(1).remove(0), part], NOW).await.unwrap();
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1);
+        let sent = entries(&requests[0]);
+        assert_eq!(sent[0]["MessageBody"], "{\"n\":0}");
+        assert_eq!(sent[0]["MessageAttributes"]["kind"]["StringValue"], "body");
+        let time = &sent[0]["MessageAttributes"]["receivedAt"];
+        assert_eq!((&time["DataType"], &time["StringValue"]), (&"Number".into(), &"1795000000123".into()));
+        let part = &sent[1]["MessageAttributes"];
+        let values =
+            ["kind", "name", "index", "count"].map(|name| part[name]["StringValue"].as_str().unwrap());
+        assert_eq!(values, ["part", "abc", "1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn many_go_in_batches_of_ten_and_nothing_costs_no_call() {
+        let server = Scripted::start(takes_all);
+        inbound(&server).send_inbound(&[], NOW).await.unwrap();
+        inbound(&server).send_inbound(&bodies(21), NOW).await.unwrap();
+        let mut sizes: Vec<usize> = server.requests().iter().map(|r| entries(r).len()).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [1, 10, 10]);
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_left_out_is_sent_once_more() {
+        let server = Scripted::start({
+            let calls = std::sync::atomic::AtomicUsize::new(0);
+            move |request| {
+                let first = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+                takes(request, |entry| !first || entry["Id"] != "1")
+            }
+        });
+        inbound(&server).send_inbound(&bodies(3), NOW).await.unwrap();
+        let requests = server.requests();
+        assert_eq!(requests.iter().map(|r| entries(r).len()).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(entries(&requests[1])[0]["MessageBody"], "{\"n\":1}");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_twice_is_an_error() {
+        let server = Scripted::start(|request| takes(request, |entry| entry["Id"] != "1"));
+        let error = inbound(&server).send_inbound(&bodies(3), NOW).await.unwrap_err();
+        assert!(crate::error::Chain(&error).to_string().contains("InternalError: later"), "{error:?}");
+        assert_eq!(server.requests().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_refused_call_is_an_error() {
+        let answer = json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no such queue"});
+        let server = Scripted::start(move |_| Act::json(400, &answer));
+        let error = inbound(&server).send_inbound(&bodies(1), NOW).await.unwrap_err();
+        assert!(crate::error::Chain(&error).to_string().contains("no such queue"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_nudge_waits_at_most_a_quarter_of_an_hour() {
+        let server = Scripted::start(takes_all);
+        let queue = AnswersQueue::new(at(&server.url).sqs(), format!("{}000000000000/answers", server.url));
+        let nudge = Nudge { message_id: "wamid.X".parse().unwrap() };
+        for (delay, seconds) in [(0, 0), (1500, 2), (3_600_000, 900)] {
+            queue.send_nudges(std::slice::from_ref(&nudge), Duration::from_millis(delay)).await.unwrap();
+            let sent = entries(server.requests().last().unwrap());
+            assert_eq!(sent[0]["DelaySeconds"], seconds);
+            assert_eq!(sent[0]["MessageBody"], "{\"messageId\":\"wamid.X\"}");
+        }
+    }
+}
