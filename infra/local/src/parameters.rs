@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::settings::{GRAPH, Settings};
 use crate::tokens::AUDIENCE;
 
+/// The newest version that the simulator speaks.
+const GRAPH_VERSION: &str = "v26.0";
+
 /// Origins of the three servers.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins {
@@ -39,6 +42,7 @@ pub(crate) fn parameters(
     set("AppId", Some(&settings.app_id));
     set("AppSecret", Some(&settings.app_secret));
     set("VerifyToken", Some(&settings.verify_token));
+    set("GraphVersion", Some(GRAPH_VERSION));
     set("GraphBaseUrl", Some(origins.graph()));
     let kind = if settings.credit_line_id.is_some() { "solution_partner" } else { "tech_provider" };
     set("PartnerKind", Some(kind));

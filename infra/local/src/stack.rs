@@ -21,8 +21,6 @@ use crate::{binaries, http_client, python, sam_env, simulator};
 
 const STACK: &str = "stack.json";
 const KEY: &str = "keys/tokens.der";
-/// The default of the template's parameter `GraphVersion`.
-const GRAPH_VERSION: &str = "v26.0";
 
 /// A running stack. Dropped without [`Stack::stop`] it ends, too, but `stack.json` stays behind.
 pub struct Stack {
@@ -67,10 +65,9 @@ impl Stack {
         let issuer = open_issuer(&python, &dir, origins.front.clone()).await?;
         // Only the newest callers' tokens count: they are renewed at each start.
         let tokens = issuer.all(Timestamp::now())?;
-        let version = parameters.get("GraphVersion").map_or(GRAPH_VERSION, String::as_str);
         let front = Arc::new(Front {
             issuer,
-            page: PageConfig::new(&settings, &origins, version),
+            page: PageConfig::new(&settings, &origins, &parameters["GraphVersion"]),
             web: crate::root().join("web"),
             api: Api::new(http_client::client()?),
         });
