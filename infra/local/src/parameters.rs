@@ -59,7 +59,11 @@ pub(crate) fn parameters(
             set("ModelName", model.name.as_deref());
             set("ModelKey", model.key.as_deref());
         }
-        (None, Some(simulator)) => set("ModelBaseUrl", Some(&format!("{simulator}/v1"))),
+        (None, Some(simulator)) => {
+            set("ModelBaseUrl", Some(&format!("{simulator}/v1")));
+            // The simulator's model takes any key, but wants one.
+            set("ModelKey", Some("simulated"));
+        }
         (None, None) => {}
     }
     all.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
