@@ -1,4 +1,6 @@
 //! Queue `inbound`: records what webhooks brought. What it does is in `handler.rs`.
+// The futures of ingest nest deeper than the compiler's default allows.
+#![recursion_limit = "256"]
 mod handler;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};

@@ -156,8 +156,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
         };
         let results: Vec<_> = stream::iter(&pieces)
-            // Boxed: unboxed the future's type is too deep for the compiler.
-            .map(async |piece| (piece, Box::pin(self.piece(piece, received_at)).await))
+            .map(async |piece| (piece, self.piece(piece, received_at).await))
             .buffered(AT_ONCE)
             .collect()
             .await;

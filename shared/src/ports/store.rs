@@ -145,7 +145,7 @@ pub trait Onboardings: Send + Sync {
     /// Gives the lease back, if `owner` still has it.
     fn release_onboarding(&self, id: &OnboardingId, owner: &str) -> impl Future<Output = Stored<()>> + Send;
 
-    /// Writes `claims`, and nothing else, whoever holds the lease.
+    /// Writes `claims`, and nothing else, whoever holds the lease; an unknown onboarding stays unknown.
     fn save_claims(&self, id: &OnboardingId, claims: &Claims) -> impl Future<Output = Stored<()>> + Send;
 }
 
@@ -190,7 +190,8 @@ pub trait RecordMessages: Send + Sync {
 
     /// Merges a status into the message that it is about. With an intent of ours for this number the
     /// message also gets its wamid, and an intended, unsent or uncertain send becomes accepted: a status
-    /// proves that Meta took it. Where no message is known by the wamid, the status waits for it under the
+    /// proves that Meta took it. Statuses that waited under the wamid are then merged into it, in case the
+    /// call's own end never comes. Where no message is known by the wamid, the status waits for it under the
     /// wamid (origin [`crate::domain::message::Origin::Elsewhere`] if it never comes). Answers the message
     /// as it then stands, if there is one. `expires_at` is for a waiting record.
     fn apply_status(
@@ -240,7 +241,8 @@ pub trait ListMessages: Send + Sync {
 /// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `dueAnswers`.
 pub trait Answers: Send + Sync {
     /// Ends a pending answer, or resolves an uncertain one by [`Answer::Answered`]; `false` if it had
-    /// ended otherwise (nothing changed).
+    /// ended otherwise (nothing changed). The same end again is `true`: a call whose answer was lost may
+    /// be repeated.
     fn settle_answer(
         &self,
         id: &MessageId,
@@ -280,8 +282,8 @@ pub trait RecordSends: Send + Sync {
     fn retake_send(&self, id: &MessageId, until: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
 
     /// Records how the call ended, and answers how the message then stands: a status may have come first
-    /// and proven more than `outcome` says. An accepted message becomes findable by its wamid, and
-    /// statuses that waited there are merged into it.
+    /// and proven more than `outcome` says: accepted stays accepted. An accepted message becomes findable
+    /// by its wamid, and statuses that waited there are merged into it.
     fn finish_send(
         &self,
         id: &MessageId,
@@ -339,7 +341,8 @@ pub enum ConversationClaim {
 /// The right to answer in a conversation, one at a time. IAM: `dynamodb:UpdateItem`, `GetItem` on
 /// conversations.
 pub trait ClaimConversations: Send + Sync {
-    /// Claims it until `until` if nobody has it at `now`.
+    /// Claims it until `until` if nobody has it at `now`, not even `owner`: two deliveries of one nudge
+    /// may name the same one.
     fn claim_conversation(
         &self,
         id: &ConversationId,
@@ -431,7 +434,8 @@ pub trait Blobs: Send + Sync {
         expires_at: Option<Timestamp>,
     ) -> impl Future<Output = Stored<()>> + Send;
 
-    /// All parts of a thing in order, or `None` while some are missing. Consistent.
+    /// All parts of a thing in order, or `None` while some are missing. Consistent. Cut into another
+    /// number of parts it is another thing.
     fn parts(&self, name: &str, count: u32) -> impl Future<Output = Stored<Option<Vec<Vec<u8>>>>> + Send;
 }
 
@@ -473,9 +477,9 @@ pub trait IdempotencyKeys: Send + Sync {
         expires_at: Timestamp,
     ) -> impl Future<Output = Stored<Begun>> + Send;
 
-    /// Keeps its answer.
+    /// Keeps its answer. If there is one already, that stays: somebody may have seen it.
     fn finish_request(&self, key: &str, response: &SavedResponse) -> impl Future<Output = Stored<()>> + Send;
 
-    /// Forgets the key: the request did nothing, and may be made again.
+    /// Forgets the key: the request did nothing, and may be made again. One with an answer stays.
     fn forget_request(&self, key: &str) -> impl Future<Output = Stored<()>> + Send;
 }

@@ -1,0 +1,230 @@
+use super::{Ids, Must, at, eventually};
+use crate::domain::bot::{Bot, BotSettings};
+use crate::domain::client::{Client, ClientStatus};
+use crate::domain::ids::GrantId;
+use crate::domain::seal::Sealed;
+use crate::ports::{ClientClaim, ListClients, Page, ReadBots, ReadClients, TouchClients, WriteClients};
+
+/// [`ReadBots`]: a bot that nobody set up has the defaults.
+pub async fn bots(store: &impl ReadBots, unique: &str) {
+    let id = Ids::new("bots", unique).bot(1);
+    assert_eq!(store.bot(&id).await.must(), Bot { id, settings: BotSettings::default() });
+}
+
+/// [`ReadClients`], [`WriteClients`], [`ListClients`] and [`TouchClients`].
+pub async fn clients(store: &(impl ReadClients + WriteClients + ListClients + TouchClients), unique: &str) {
+    let ids = Ids::new("clients", unique);
+    a_claimed_number_is_there_and_a_repeated_claim_changes_nothing(store, &ids).await;
+    the_same_bot_keeps_what_was_achieved(store, &ids).await;
+    a_number_in_use_elsewhere_is_refused(store, &ids).await;
+    an_abandoned_number_is_taken_over_with_its_pin(store, &ids).await;
+    of_two_bots_that_claim_at_once_the_loser_cannot_save(store, &ids).await;
+    only_the_claiming_onboarding_saves(store, &ids).await;
+    the_last_message_only_moves_forward(store, &ids).await;
+    lists_are_by_phone_number_id_in_pages(store, &ids).await;
+}
+
+/// What onboarding `n` of bot `bot` wants to write for a number.
+fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
+    Client {
+        phone_number_id: ids.phone(phone),
+        bot_id: ids.bot(bot),
+        grant_id: GrantId::new(&ids.bot(bot), &ids.business(onboarding)),
+        waba_id: ids.waba(onboarding),
+        business_id: ids.business(onboarding),
+        client_name: Some(format!("Bakery {onboarding}")),
+        display_phone_number: None,
+        verified_name: None,
+        quality_rating: None,
+        status: ClientStatus::Onboarding,
+        on_biz_app: false,
+        onboarding_id: ids.onboarding(onboarding),
+        sealed_pin: None,
+        onboarded_at: None,
+        last_message_at: None,
+        created_at: at(i64::from(onboarding)),
+        updated_at: at(i64::from(onboarding)),
+    }
+}
+
+/// The same with all that an onboarding adds.
+fn finished(client: Client, status: ClientStatus) -> Client {
+    Client {
+        display_phone_number: Some("+1 555-010-0123".to_owned()),
+        verified_name: Some("Corner Bakery".to_owned()),
+        quality_rating: Some("GREEN".to_owned()),
+        status,
+        on_biz_app: true,
+        sealed_pin: Some(Sealed::new(vec![1, 2, 3, 250])),
+        onboarded_at: Some(at(50)),
+        updated_at: at(50),
+        ..client
+    }
+}
+
+async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
+    match store.claim_client(wanted).await.must() {
+        ClientClaim::Ours(client) => *client,
+        ClientClaim::InUse => panic!("the number is free, and was refused"),
+    }
+}
+
+async fn a_claimed_number_is_there_and_a_repeated_claim_changes_nothing(
+    store: &(impl ReadClients + WriteClients),
+    ids: &Ids,
+) {
+    let client = wanted(ids, 1, 1, 1);
+    assert_eq!(store.client(&client.phone_number_id).await.must(), None);
+    assert_eq!(claimed(store, &client).await, client);
+    assert_eq!(claimed(store, &client).await, client);
+    assert_eq!(store.client(&client.phone_number_id).await.must(), Some(client));
+}
+
+async fn the_same_bot_keeps_what_was_achieved(
+    store: &(impl ReadClients + WriteClients + TouchClients),
+    ids: &Ids,
+) {
+    for (phone, status) in [
+        (2, ClientStatus::Onboarding),
+        (3, ClientStatus::Active),
+        (4, ClientStatus::Suspended),
+        (5, ClientStatus::Inactive),
+    ] {
+        let first = finished(claimed(store, &wanted(ids, phone, 1, 1)).await, status);
+        assert!(store.save_client(&first).await.must());
+        let again = wanted(ids, phone, 1, 2);
+        let ours = claimed(store, &again).await;
+        assert_eq!((ours.status, ours.onboarded_at), (status, first.onboarded_at));
+        assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
+        assert_new_ids_and_name(&ours, &again);
+        assert_eq!(store.client(&again.phone_number_id).await.must(), Some(ours));
+    }
+}
+
+fn assert_new_ids_and_name(ours: &Client, wanted: &Client) {
+    assert_eq!(ours.bot_id, wanted.bot_id);
+    assert_eq!(ours.grant_id, wanted.grant_id);
+    assert_eq!(ours.waba_id, wanted.waba_id);
+    assert_eq!(ours.business_id, wanted.business_id);
+    assert_eq!(ours.onboarding_id, wanted.onboarding_id);
+    assert_eq!(ours.client_name, wanted.client_name);
+}
+
+async fn a_number_in_use_elsewhere_is_refused(store: &(impl ReadClients + WriteClients), ids: &Ids) {
+    for (phone, status) in [(6, ClientStatus::Active), (7, ClientStatus::Suspended)] {
+        let first = finished(claimed(store, &wanted(ids, phone, 1, 1)).await, status);
+        assert!(store.save_client(&first).await.must());
+        assert_eq!(store.claim_client(&wanted(ids, phone, 2, 2)).await.must(), ClientClaim::InUse);
+        assert_eq!(store.client(&first.phone_number_id).await.must(), Some(first), "nothing changed");
+    }
+}
+
+async fn an_abandoned_number_is_taken_over_with_its_pin(
+    store: &(impl ReadClients + WriteClients),
+    ids: &Ids,
+) {
+    for (phone, status) in [(8, ClientStatus::Onboarding), (9, ClientStatus::Inactive)] {
+        let first = finished(claimed(store, &wanted(ids, phone, 1, 1)).await, status);
+        assert!(store.save_client(&first).await.must());
+        let taker = wanted(ids, phone, 2, 2);
+        let ours = claimed(store, &taker).await;
+        assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
+        assert_eq!((ours.status, ours.onboarded_at), (ClientStatus::Onboarding, None));
+        assert_new_ids_and_name(&ours, &taker);
+        assert_eq!(store.client(&taker.phone_number_id).await.must(), Some(ours.clone()));
+        assert!(!store.save_client(&first).await.must(), "the loser finds out");
+        assert_eq!(store.client(&taker.phone_number_id).await.must(), Some(ours));
+    }
+}
+
+async fn of_two_bots_that_claim_at_once_the_loser_cannot_save(
+    store: &(impl ReadClients + WriteClients),
+    ids: &Ids,
+) {
+    let (a, b) = (wanted(ids, 10, 1, 1), wanted(ids, 10, 2, 2));
+    let (first, second) = tokio::join!(store.claim_client(&a), store.claim_client(&b));
+    assert!([first.must(), second.must()].iter().any(|claim| matches!(claim, ClientClaim::Ours(_))));
+    let (first, second) = tokio::join!(store.save_client(&a), store.save_client(&b));
+    let saved = [first.must(), second.must()];
+    let owner = store.client(&a.phone_number_id).await.must().map(|client| client.bot_id);
+    assert_eq!(saved.map(usize::from).iter().sum::<usize>(), 1, "one of them");
+    assert_eq!(owner, Some(if saved[0] { a.bot_id } else { b.bot_id }));
+}
+
+async fn only_the_claiming_onboarding_saves(store: &(impl ReadClients + WriteClients), ids: &Ids) {
+    assert!(!store.save_client(&wanted(ids, 11, 1, 1)).await.must(), "never claimed");
+    assert_eq!(store.client(&ids.phone(11)).await.must(), None);
+    let ours = claimed(store, &wanted(ids, 11, 1, 1)).await;
+    assert!(!store.save_client(&wanted(ids, 11, 1, 2)).await.must(), "another onboarding");
+    let stranger = Client { bot_id: ids.bot(2), ..ours.clone() };
+    assert!(!store.save_client(&stranger).await.must(), "another bot");
+    assert_eq!(store.client(&ids.phone(11)).await.must(), Some(ours.clone()));
+    let full = finished(ours, ClientStatus::Active);
+    for _ in 0..2 {
+        assert!(store.save_client(&full).await.must(), "may be repeated");
+        assert_eq!(store.client(&ids.phone(11)).await.must(), Some(full.clone()));
+    }
+}
+
+async fn the_last_message_only_moves_forward(
+    store: &(impl ReadClients + WriteClients + TouchClients),
+    ids: &Ids,
+) {
+    let phone = ids.phone(12);
+    store.touch_client(&phone, at(0)).await.must();
+    assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
+    let client = claimed(store, &wanted(ids, 12, 1, 1)).await;
+    for (touch, expected) in [(3600, 3600), (0, 3600), (3600, 3600), (7200, 7200)] {
+        store.touch_client(&phone, at(touch)).await.must();
+        let known = store.client(&phone).await.must().expect("it was claimed");
+        assert_eq!(known.last_message_at, Some(at(expected)));
+        assert_eq!(Client { last_message_at: None, ..known }, client, "nothing else changes");
+    }
+    assert!(store.save_client(&client).await.must());
+    let known = store.client(&phone).await.must().expect("it was claimed");
+    assert_eq!(known.last_message_at, Some(at(7200)), "a save leaves it as it is");
+}
+
+async fn lists_are_by_phone_number_id_in_pages(store: &(impl ListClients + WriteClients), ids: &Ids) {
+    for (phone, bot) in [(22, 20), (20, 20), (23, 21), (21, 20), (24, 20)] {
+        claimed(store, &wanted(ids, phone, bot, 1)).await;
+    }
+    let bot = ids.bot(20);
+    let expected = [20, 21, 22, 24].map(|phone| wanted(ids, phone, 20, 1));
+    let all =
+        async || pages(None, async |after| store.clients_of(&bot, after.as_deref(), 3).await.must()).await;
+    let listed = eventually("a bot's clients", all, |clients| clients.len() >= expected.len()).await;
+    assert_eq!(listed, expected);
+    let after = ids.phone(21).to_string();
+    let page = store.clients_of(&bot, Some(&after), 50).await.must();
+    assert_eq!((page.items.as_slice(), page.next), (&expected[2..], None));
+    assert!(store.clients_of(&ids.bot(99), None, 50).await.must().items.is_empty());
+
+    let start = Some(ids.phone(19).to_string());
+    let first = async || store.all_clients(start.as_deref(), 5).await.must().items;
+    let ours =
+        |clients: &Vec<Client>| clients.iter().all(|c| (20..=24).any(|n| c.phone_number_id == ids.phone(n)));
+    let listed = eventually("all clients", first, |clients| clients.len() == 5 && ours(clients)).await;
+    let phones: Vec<_> = listed.into_iter().map(|client| client.phone_number_id).collect();
+    assert_eq!(phones, [20, 21, 22, 23, 24].map(|n| ids.phone(n)));
+    let page = store.all_clients(start.as_deref(), 2).await.must();
+    assert_eq!(page.items.len(), 2);
+    let page = store.all_clients(page.next.as_deref(), 1).await.must();
+    assert_eq!(page.items[0].phone_number_id, ids.phone(22));
+}
+
+/// Follows a list to its end.
+async fn pages<T>(start: Option<String>, ask: impl AsyncFn(Option<String>) -> Page<T>) -> Vec<T> {
+    let mut items = Vec::new();
+    let mut after = start;
+    for _ in 0..20 {
+        let page = ask(after).await;
+        assert!(page.items.len() <= 3, "a page is no longer than its limit");
+        items.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return items;
+        }
+    }
+    panic!("the pages do not end")
+}

@@ -1,0 +1,174 @@
+use super::{Ids, Must, at, key};
+use crate::domain::conversation::{
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+};
+use crate::domain::ids::PhoneNumberId;
+use crate::ports::{
+    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+};
+
+/// [`ResolveCustomers`].
+pub async fn customers(store: &impl ResolveCustomers, unique: &str) {
+    let ids = Ids::new("customers", unique);
+    a_new_customer_gets_the_best_name(store, &ids).await;
+    a_known_customer_keeps_its_key(store, &ids).await;
+    copies_that_meet_a_customer_at_once_agree(store, &ids).await;
+    a_changed_name_leads_to_the_same_customer(store, &ids).await;
+}
+
+fn phone_only(names: &CustomerNames) -> CustomerNames {
+    CustomerNames { wa_id: names.wa_id.clone(), bsuid: None }
+}
+
+fn bsuid_only(names: &CustomerNames) -> CustomerNames {
+    CustomerNames { wa_id: None, bsuid: names.bsuid.clone() }
+}
+
+async fn a_new_customer_gets_the_best_name(store: &impl ResolveCustomers, ids: &Ids) {
+    let (phone, both) = (ids.phone(1), ids.customer(1));
+    for name in both.aliases() {
+        assert_eq!(store.find_customer(&phone, &name).await.must(), None);
+    }
+    for names in [&both, &both, &phone_only(&both), &bsuid_only(&both)] {
+        assert_eq!(store.resolve_customer(&phone, names).await.must(), key(&both));
+    }
+    for name in both.aliases() {
+        assert_eq!(store.find_customer(&phone, &name).await.must(), Some(key(&both)));
+        assert_eq!(store.find_customer(&ids.phone(2), &name).await.must(), None, "per client");
+    }
+}
+
+async fn a_known_customer_keeps_its_key(store: &impl ResolveCustomers, ids: &Ids) {
+    let (phone, both) = (ids.phone(1), ids.customer(2));
+    let first = key(&phone_only(&both));
+    for names in [&phone_only(&both), &both, &bsuid_only(&both)] {
+        assert_eq!(store.resolve_customer(&phone, names).await.must(), first, "the first name stays the key");
+    }
+    // Two who turn out to be one: the BSUID decides.
+    let other = ids.customer(3);
+    assert_eq!(store.resolve_customer(&phone, &phone_only(&other)).await.must(), key(&phone_only(&other)));
+    assert_eq!(store.resolve_customer(&phone, &bsuid_only(&other)).await.must(), key(&other));
+    assert_eq!(store.resolve_customer(&phone, &other).await.must(), key(&other));
+}
+
+async fn copies_that_meet_a_customer_at_once_agree(store: &impl ResolveCustomers, ids: &Ids) {
+    let phone = ids.phone(1);
+    for n in 10..20 {
+        let both = ids.customer(n);
+        agree(store, &phone, [&both, &both]).await;
+        let both = ids.customer(n + 10);
+        agree(store, &phone, [&both, &phone_only(&both)]).await;
+        let both = ids.customer(n + 20);
+        agree(store, &phone, [&bsuid_only(&both), &both]).await;
+    }
+}
+
+async fn agree(store: &impl ResolveCustomers, phone: &PhoneNumberId, names: [&CustomerNames; 2]) {
+    let (a, b) =
+        tokio::join!(store.resolve_customer(phone, names[0]), store.resolve_customer(phone, names[1]));
+    let (a, b) = (a.must(), b.must());
+    assert_eq!(a.as_ref(), b.as_ref(), "two copies at once");
+    for name in names.iter().flat_map(|names| names.aliases()) {
+        assert_eq!(store.find_customer(phone, &name).await.must().as_ref(), Some(&a), "and from then on");
+    }
+}
+
+async fn a_changed_name_leads_to_the_same_customer(store: &impl ResolveCustomers, ids: &Ids) {
+    let phone = ids.phone(1);
+    let (old, new, known) = (ids.customer(50), ids.customer(51), ids.customer(52));
+    let (number, changed) = (key(&phone_only(&old)), key(&phone_only(&new)));
+    let customer = store.resolve_customer(&phone, &old).await.must();
+    for _ in 0..2 {
+        store.add_alias(&phone, &number, &changed).await.must();
+        assert_eq!(store.find_customer(&phone, &changed).await.must(), Some(customer.clone()));
+    }
+    assert_eq!(store.resolve_customer(&phone, &phone_only(&new)).await.must(), customer);
+    let stays = store.resolve_customer(&phone, &known).await.must();
+    store.add_alias(&phone, &number, &stays).await.must();
+    assert_eq!(
+        store.find_customer(&phone, &stays).await.must(),
+        Some(stays),
+        "a known name stays whose it is"
+    );
+    let group = CustomerKey::group(&ids.text(1)).expect("a group's id");
+    assert_eq!(store.find_customer(&phone, &group).await.must(), None);
+}
+
+/// [`TouchConversations`] and [`ReadConversations`].
+pub async fn conversations(store: &(impl TouchConversations + ReadConversations), unique: &str) {
+    let ids = Ids::new("conversations", unique);
+    let touch = |n: u32, seconds: i64, inbound: bool| ConversationTouch {
+        id: ids.conversation(n),
+        bot_id: ids.bot(1),
+        customer: ids.customer(u32::try_from(seconds).expect("a small number")),
+        at: at(seconds),
+        inbound,
+    };
+    let expected = |n: u32, last: i64, inbound: Option<i64>| Conversation {
+        id: ids.conversation(n),
+        bot_id: ids.bot(1),
+        phone_number_id: ids.phone(n),
+        customer: ids.customer(u32::try_from(last).expect("a small number")),
+        last_message_at: at(last),
+        window_ends_at: inbound.map(|seconds| at(seconds) + SERVICE_WINDOW),
+        paused_until: None,
+    };
+    assert_eq!(store.conversation(&ids.conversation(1)).await.must(), None);
+    for (second, inbound, last, window) in [
+        (100, false, 100, None),
+        (50, true, 100, Some(50)),
+        (40, true, 100, Some(50)),
+        (200, true, 200, Some(200)),
+        (150, true, 200, Some(200)),
+        (300, false, 300, Some(200)),
+        (200, true, 300, Some(200)),
+    ] {
+        store.touch_conversation(&touch(1, second, inbound)).await.must();
+        let known = store.conversation(&ids.conversation(1)).await.must();
+        assert_eq!(known, Some(expected(1, last, window)), "after {second} s, inbound {inbound}");
+    }
+    let (a, b) = (touch(2, 10, true), touch(2, 20, false));
+    let (first, second) = tokio::join!(store.touch_conversation(&a), store.touch_conversation(&b));
+    first.must();
+    second.must();
+    assert_eq!(store.conversation(&ids.conversation(2)).await.must(), Some(expected(2, 20, Some(10))));
+}
+
+/// [`ClaimConversations`].
+pub async fn conversation_claims(
+    store: &(impl ClaimConversations + TouchConversations + ReadConversations),
+    unique: &str,
+) {
+    let ids = Ids::new("conversation_claims", unique);
+    let id = ids.conversation(1);
+    let claim =
+        async |owner: &str, now, until| store.claim_conversation(&id, owner, at(now), at(until)).await.must();
+    assert_eq!(claim("a", 0, 60).await, ConversationClaim::Unknown);
+    assert_eq!(store.conversation(&id).await.must(), None, "and stays so");
+    let touch = ConversationTouch {
+        id: id.clone(),
+        bot_id: ids.bot(1),
+        customer: ids.customer(1),
+        at: at(0),
+        inbound: true,
+    };
+    store.touch_conversation(&touch).await.must();
+    let known = store.conversation(&id).await.must().expect("it was touched");
+    let won = ConversationClaim::Won(Box::new(known.clone()));
+    assert_eq!(claim("a", 0, 60).await, won);
+    assert_eq!(claim("b", 30, 90).await, ConversationClaim::Busy(at(60)));
+    assert_eq!(claim("a", 30, 90).await, ConversationClaim::Busy(at(60)), "not even its owner gets it twice");
+    store.touch_conversation(&touch).await.must();
+    assert_eq!(store.conversation(&id).await.must(), Some(known), "a claim is no part of the conversation");
+    assert_eq!(claim("b", 70, 130).await, won, "it ran out");
+    store.release_conversation(&id, "a").await.must();
+    assert_eq!(claim("c", 80, 140).await, ConversationClaim::Busy(at(130)), "only its owner gives it back");
+    store.release_conversation(&id, "b").await.must();
+    store.release_conversation(&id, "b").await.must();
+    let (c, d) = tokio::join!(claim("c", 80, 140), claim("d", 80, 140));
+    let wins = [&c, &d].into_iter().filter(|claim| **claim == won).count();
+    let losses = [&c, &d].into_iter().filter(|claim| **claim == ConversationClaim::Busy(at(140))).count();
+    assert_eq!((wins, losses), (1, 1), "of two, one gets it");
+    store.release_conversation(&ids.conversation(2), "a").await.must();
+    assert_eq!(store.conversation(&ids.conversation(2)).await.must(), None, "an unknown one stays so");
+}

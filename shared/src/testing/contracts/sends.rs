@@ -1,0 +1,290 @@
+use serde_json::json;
+
+use super::{Ids, Must, at};
+use crate::domain::ids::{MessageId, Wamid};
+use crate::domain::message::{Message, Sending};
+use crate::domain::meta_error::MetaError;
+use crate::domain::status::{StatusEvent, StatusFact, StatusKey, Statuses};
+use crate::ports::{ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome};
+
+const EXPIRY: i64 = 1_000_000;
+
+/// [`RecordSends`], as long as no status comes.
+pub async fn sends(store: &(impl RecordSends + ReadMessages), unique: &str) {
+    let ids = Ids::new("sends", unique);
+    an_intent_is_written_once(store, &ids).await;
+    each_outcome_is_recorded(store, &ids).await;
+    only_an_unsent_message_is_tried_again(store, &ids).await;
+    what_meta_took_stays_taken(store, &ids).await;
+}
+
+async fn begun(store: &impl RecordSends, ids: &Ids, n: u32) -> Message {
+    let intent = ids.outgoing(n, at(30));
+    assert_eq!(store.begin_send(&intent).await.must(), Recorded::New);
+    intent
+}
+
+async fn known(store: &impl ReadMessages, id: &MessageId) -> Message {
+    store.message(id).await.must().expect("it was recorded")
+}
+
+fn refusal() -> MetaError {
+    MetaError {
+        status: 400,
+        code: 131_026,
+        subcode: Some(2_494_055),
+        details: "Message undeliverable".to_owned(),
+        fbtrace_id: Some("A1b".to_owned()),
+        is_transient: false,
+    }
+}
+
+async fn an_intent_is_written_once(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
+    let intent = begun(store, ids, 1).await;
+    assert_eq!(known(store, &intent.id).await, intent);
+    let other = Message { kind: "image".to_owned(), ..intent.clone() };
+    assert_eq!(store.begin_send(&other).await.must(), Recorded::Known(Box::new(intent.clone())));
+    assert_eq!(known(store, &intent.id).await, intent);
+    let raced = ids.outgoing(2, at(30));
+    let (a, b) = tokio::join!(store.begin_send(&raced), store.begin_send(&raced));
+    let news = [a.must(), b.must()].iter().filter(|r| **r == Recorded::New).count();
+    assert_eq!(news, 1, "of two copies, one sends");
+}
+
+async fn each_outcome_is_recorded(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
+    for (n, outcome, sending) in [
+        (3, SendOutcome::Accepted(ids.wamid(3)), Sending::Accepted),
+        (4, SendOutcome::NotSent, Sending::NotSent),
+        (5, SendOutcome::Refused(refusal()), Sending::Refused(refusal())),
+        (6, SendOutcome::Uncertain, Sending::Uncertain),
+    ] {
+        let intent = begun(store, ids, n).await;
+        let wamid = matches!(outcome, SendOutcome::Accepted(_)).then(|| ids.wamid(n));
+        for _ in 0..2 {
+            assert_eq!(store.finish_send(&intent.id, &outcome).await.must(), sending);
+            let expected = Message { wamid: wamid.clone(), sending: Some(sending.clone()), ..intent.clone() };
+            assert_eq!(known(store, &intent.id).await, expected, "also when repeated");
+        }
+    }
+}
+
+async fn only_an_unsent_message_is_tried_again(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
+    assert!(!store.retake_send(&ids.intent(99), at(60)).await.must(), "unknown");
+    assert_eq!(store.message(&ids.intent(99)).await.must(), None);
+    let intent = begun(store, ids, 7).await;
+    assert!(!store.retake_send(&intent.id, at(60)).await.must(), "intended, even if its claim ran out");
+    store.finish_send(&intent.id, &SendOutcome::NotSent).await.must();
+    let (a, b) = tokio::join!(store.retake_send(&intent.id, at(60)), store.retake_send(&intent.id, at(60)));
+    assert_eq!([a.must(), b.must()].map(usize::from).iter().sum::<usize>(), 1, "of two copies, one tries");
+    let retaken = Message { sending: Some(Sending::Intended { until: at(60) }), ..intent.clone() };
+    assert_eq!(known(store, &intent.id).await, retaken);
+    for (n, outcome) in [
+        (8, SendOutcome::Accepted(ids.wamid(8))),
+        (9, SendOutcome::Refused(refusal())),
+        (10, SendOutcome::Uncertain),
+    ] {
+        let intent = begun(store, ids, n).await;
+        let sending = store.finish_send(&intent.id, &outcome).await.must();
+        assert!(!store.retake_send(&intent.id, at(60)).await.must(), "{outcome:?}");
+        assert_eq!(known(store, &intent.id).await.sending, Some(sending));
+    }
+}
+
+async fn what_meta_took_stays_taken(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
+    let intent = begun(store, ids, 11).await;
+    store.finish_send(&intent.id, &SendOutcome::Uncertain).await.must();
+    let accepted = SendOutcome::Accepted(ids.wamid(11));
+    assert_eq!(store.finish_send(&intent.id, &accepted).await.must(), Sending::Accepted, "a late answer");
+    for late in [SendOutcome::Uncertain, SendOutcome::NotSent, SendOutcome::Refused(refusal())] {
+        assert_eq!(store.finish_send(&intent.id, &late).await.must(), Sending::Accepted, "{late:?}");
+        let message = known(store, &intent.id).await;
+        assert_eq!((message.sending, message.wamid), (Some(Sending::Accepted), Some(ids.wamid(11))));
+    }
+}
+
+/// [`RecordMessages::apply_status`], together with [`RecordSends`]: any order, repetition and subset of
+/// what is known of a message ends in the same state.
+pub async fn statuses(store: &(impl RecordMessages + RecordSends + ReadMessages), unique: &str) {
+    let ids = Ids::new("statuses", unique);
+    let told = Told { store, ids: &ids };
+    told.any_order_ends_the_same().await;
+    told.without_the_calls_answer_it_ends_the_same().await;
+    told.a_status_proves_that_meta_took_it().await;
+    told.another_numbers_intent_is_not_touched().await;
+    told.the_earliest_of_a_state_is_kept().await;
+}
+
+struct Told<'a, S> {
+    store: &'a S,
+    ids: &'a Ids,
+}
+
+/// Something that we learn of a send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum News {
+    Finished,
+    Sent,
+    DeliveredWithoutIntent,
+    Read,
+}
+
+const NEWS: [News; 4] = [News::Finished, News::Sent, News::DeliveredWithoutIntent, News::Read];
+
+fn fact(seconds: i64) -> StatusFact {
+    StatusFact {
+        at: at(seconds),
+        pricing: Some(json!({"billable": true, "category": "service"})),
+        errors: None,
+    }
+}
+
+fn state(name: &str) -> StatusKey {
+    StatusKey { state: name.to_owned(), participant: None }
+}
+
+impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
+    fn status(&self, n: u32, with_intent: bool, name: &str, fact: StatusFact) -> StatusEvent {
+        let intent = with_intent.then(|| self.ids.intent(n));
+        StatusEvent { wamid: self.ids.wamid(n), intent, key: state(name), fact }
+    }
+
+    async fn apply(&self, status: &StatusEvent) -> Option<Message> {
+        self.store.apply_status(&self.ids.phone(0), status, Some(at(EXPIRY))).await.must()
+    }
+
+    async fn tell(&self, n: u32, news: News) {
+        let status = match news {
+            News::Finished => {
+                let outcome = SendOutcome::Accepted(self.ids.wamid(n));
+                let sending = self.store.finish_send(&self.ids.intent(n), &outcome).await.must();
+                assert_eq!(sending, Sending::Accepted);
+                return;
+            }
+            News::Sent => self.status(n, true, "sent", fact(1)),
+            News::DeliveredWithoutIntent => self.status(n, false, "delivered", fact(2)),
+            News::Read => self.status(n, true, "read", fact(3)),
+        };
+        let answered = self.apply(&status).await;
+        if status.intent.is_some() {
+            let message = answered.expect("its intent is known");
+            assert!(message.statuses.iter().any(|(key, _)| *key == status.key), "as it then stands");
+        }
+    }
+
+    /// The message after all the statuses of [`NEWS`].
+    fn settled(&self, intent: Message, n: u32) -> Message {
+        Message {
+            wamid: Some(self.ids.wamid(n)),
+            sending: Some(Sending::Accepted),
+            statuses: statuses_of([("sent", 1), ("delivered", 2), ("read", 3)]),
+            ..intent
+        }
+    }
+
+    async fn any_order_ends_the_same(&self) {
+        for (n, order) in (100..).zip(permutations(&NEWS)) {
+            let intent = begun(self.store, self.ids, n).await;
+            for news in &order {
+                self.tell(n, *news).await;
+            }
+            let expected = self.settled(intent.clone(), n);
+            assert_eq!(known(self.store, &intent.id).await, expected, "after {order:?}");
+            self.tell(n, order[0]).await;
+            assert_eq!(known(self.store, &intent.id).await, expected, "a redelivery changes nothing");
+        }
+    }
+
+    async fn without_the_calls_answer_it_ends_the_same(&self) {
+        let rest = NEWS.into_iter().filter(|news| *news != News::Finished).collect::<Vec<_>>();
+        for (n, order) in (200..).zip(permutations(&rest)) {
+            let intent = begun(self.store, self.ids, n).await;
+            for news in &order {
+                self.tell(n, *news).await;
+            }
+            let expected = self.settled(intent.clone(), n);
+            assert_eq!(known(self.store, &intent.id).await, expected, "after {order:?}");
+        }
+    }
+
+    async fn a_status_proves_that_meta_took_it(&self) {
+        for (n, before) in
+            [(300, None), (301, Some(SendOutcome::NotSent)), (302, Some(SendOutcome::Uncertain))]
+        {
+            let intent = begun(self.store, self.ids, n).await;
+            if let Some(outcome) = &before {
+                self.store.finish_send(&intent.id, outcome).await.must();
+            }
+            let message =
+                self.apply(&self.status(n, true, "failed", fact(1))).await.expect("its intent is known");
+            assert_eq!(message.sending, Some(Sending::Accepted), "after {before:?}");
+            assert_eq!(message.wamid, Some(self.ids.wamid(n)));
+            assert_eq!(known(self.store, &intent.id).await, message);
+            let late = before.unwrap_or(SendOutcome::Uncertain);
+            assert_eq!(self.store.finish_send(&intent.id, &late).await.must(), Sending::Accepted);
+        }
+        let by_wamid: Wamid = self.ids.wamid(310);
+        let begun = begun(self.store, self.ids, 310).await;
+        let waiting = self.status(310, false, "sent", fact(1));
+        assert_eq!(self.apply(&waiting).await, None, "no message is known by this wamid yet");
+        self.store.finish_send(&begun.id, &SendOutcome::Accepted(by_wamid)).await.must();
+        assert_eq!(known(self.store, &begun.id).await.statuses, statuses_of([("sent", 1)]), "it waited");
+        let message = self.apply(&self.status(310, false, "read", fact(3))).await.expect("now it is");
+        assert_eq!(message.statuses, statuses_of([("sent", 1), ("read", 3)]));
+    }
+
+    async fn another_numbers_intent_is_not_touched(&self) {
+        let intent = begun(self.store, self.ids, 320).await;
+        let status = self.status(320, true, "sent", fact(1));
+        let answered = self.store.apply_status(&self.ids.phone(1), &status, Some(at(EXPIRY))).await.must();
+        assert_eq!(answered, None);
+        assert_eq!(known(self.store, &intent.id).await, intent);
+        let unknown = self.status(321, true, "sent", fact(1));
+        assert_eq!(self.apply(&unknown).await, None, "nobody's intent");
+        assert_eq!(self.store.message(&self.ids.intent(321)).await.must(), None);
+    }
+
+    async fn the_earliest_of_a_state_is_kept(&self) {
+        let intent = begun(self.store, self.ids, 330).await;
+        let with = |seconds, price: Option<&str>| StatusFact {
+            at: at(seconds),
+            pricing: price.map(|category| json!({"category": category})),
+            errors: Some(json!([{"code": 131_026, "title": "Undeliverable"}])),
+        };
+        let group = |name: &str, participant: &str, fact| StatusEvent {
+            key: StatusKey { state: name.to_owned(), participant: Some(participant.to_owned()) },
+            ..self.status(330, true, name, fact)
+        };
+        let told = [
+            self.status(330, true, "sent", with(5, None)),
+            self.status(330, false, "sent", with(4, Some("utility"))),
+            self.status(330, true, "sent", with(4, Some("marketing"))),
+            self.status(330, true, "sent", with(6, None)),
+            group("read", "15550100124", with(7, None)),
+            group("read", "US.ab#c", with(9, None)),
+            group("read", "US.ab#c", with(8, None)),
+            self.status(330, true, "read", with(9, None)),
+            self.status(330, true, "payment.captured", with(9, None)),
+        ];
+        for status in &told {
+            self.apply(status).await;
+        }
+        let expected: Statuses = told.into_iter().map(|status| (status.key, status.fact)).collect();
+        assert_eq!(known(self.store, &intent.id).await.statuses, expected);
+    }
+}
+
+fn statuses_of<const N: usize>(states: [(&str, i64); N]) -> Statuses {
+    states.into_iter().map(|(name, seconds)| (state(name), fact(seconds))).collect()
+}
+
+fn permutations(news: &[News]) -> Vec<Vec<News>> {
+    if news.is_empty() {
+        return vec![Vec::new()];
+    }
+    let with_first = |index: usize| {
+        let mut rest = news.to_vec();
+        let first = rest.remove(index);
+        permutations(&rest).into_iter().map(move |tail| [vec![first], tail].concat())
+    };
+    (0..news.len()).flat_map(with_first).collect()
+}

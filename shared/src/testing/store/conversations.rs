@@ -1,0 +1,120 @@
+use super::{Lease, MemoryStore, Tables, give_back};
+use crate::domain::Timestamp;
+use crate::domain::conversation::{
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+};
+use crate::domain::ids::{ConversationId, PhoneNumberId};
+use crate::error::StoreError;
+use crate::ports::{
+    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+};
+
+impl ResolveCustomers for MemoryStore {
+    async fn resolve_customer(
+        &self,
+        phone: &PhoneNumberId,
+        names: &CustomerNames,
+    ) -> Result<CustomerKey, StoreError> {
+        self.run("resolve_customer", |tables| {
+            let names = names.aliases();
+            let known = names.iter().find_map(|name| alias(tables, phone, name));
+            let key = known.or_else(|| names.first().cloned())?;
+            for name in names {
+                tables.aliases.entry(alias_key(phone, &name)).or_insert_with(|| key.clone());
+            }
+            Some(key)
+        })
+        .await?
+        .ok_or_else(|| StoreError::corrupt("conversations", "a customer without a name"))
+    }
+
+    async fn find_customer(
+        &self,
+        phone: &PhoneNumberId,
+        name: &CustomerKey,
+    ) -> Result<Option<CustomerKey>, StoreError> {
+        self.run("find_customer", |tables| alias(tables, phone, name)).await
+    }
+
+    async fn add_alias(
+        &self,
+        phone: &PhoneNumberId,
+        old: &CustomerKey,
+        new: &CustomerKey,
+    ) -> Result<(), StoreError> {
+        self.run("add_alias", |tables| {
+            if let Some(key) = alias(tables, phone, old) {
+                tables.aliases.entry(alias_key(phone, new)).or_insert(key);
+            }
+        })
+        .await
+    }
+}
+
+fn alias(tables: &Tables, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey> {
+    tables.aliases.get(&alias_key(phone, name)).cloned()
+}
+
+fn alias_key(phone: &PhoneNumberId, name: &CustomerKey) -> (PhoneNumberId, String) {
+    (phone.clone(), name.as_ref().to_owned())
+}
+
+impl TouchConversations for MemoryStore {
+    async fn touch_conversation(&self, touch: &ConversationTouch) -> Result<(), StoreError> {
+        self.run("touch_conversation", |tables| {
+            let known =
+                tables.conversations.entry(touch.id.clone()).or_insert_with(|| new_conversation(touch));
+            if touch.at >= known.last_message_at {
+                known.last_message_at = touch.at;
+                known.customer = touch.customer.clone();
+                known.bot_id = touch.bot_id.clone();
+            }
+            if touch.inbound {
+                known.window_ends_at = known.window_ends_at.max(Some(touch.at + SERVICE_WINDOW));
+            }
+        })
+        .await
+    }
+}
+
+fn new_conversation(touch: &ConversationTouch) -> Conversation {
+    Conversation {
+        id: touch.id.clone(),
+        bot_id: touch.bot_id.clone(),
+        phone_number_id: touch.id.phone_number_id(),
+        customer: touch.customer.clone(),
+        last_message_at: touch.at,
+        window_ends_at: None,
+        paused_until: None,
+    }
+}
+
+impl ClaimConversations for MemoryStore {
+    async fn claim_conversation(
+        &self,
+        id: &ConversationId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<ConversationClaim, StoreError> {
+        self.run("claim_conversation", |tables| {
+            let Some(known) = tables.conversations.get(id) else { return ConversationClaim::Unknown };
+            if let Some(claim) = tables.conversation_claims.get(id).filter(|claim| claim.until > now) {
+                return ConversationClaim::Busy(claim.until);
+            }
+            tables.conversation_claims.insert(id.clone(), Lease { owner: owner.to_owned(), until });
+            ConversationClaim::Won(Box::new(known.clone()))
+        })
+        .await
+    }
+
+    async fn release_conversation(&self, id: &ConversationId, owner: &str) -> Result<(), StoreError> {
+        self.run("release_conversation", |tables| give_back(&mut tables.conversation_claims, id, owner)).await
+    }
+}
+
+impl ReadConversations for MemoryStore {
+    async fn conversation(&self, id: &ConversationId) -> Result<Option<Conversation>, StoreError> {
+        self.run("conversation", |tables| tables.conversations.get(id).cloned()).await
+    }
+}

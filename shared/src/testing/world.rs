@@ -1,0 +1,179 @@
+//! One of each fake, sharing one gate.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::{FakeGraph, FakeModel, FakeSeal, MemoryQueues, MemoryStore, Steps, lock};
+use crate::domain::Timestamp;
+use crate::domain::client::{Client, ClientStatus};
+use crate::domain::grant::Grant;
+use crate::domain::ids::{BotId, GrantId};
+use crate::domain::seal::SealContext;
+use crate::ports::{Clock, Random};
+
+use super::SignedUp;
+
+/// Everything outside of a flow. Cheap to clone; clones are the same world.
+#[derive(Debug, Clone, Default)]
+pub struct World(std::sync::Arc<Parts>);
+
+/// The parts of a [`World`], which it derefs to.
+#[derive(Debug)]
+pub struct Parts {
+    /// The gate that every outside call passes.
+    pub steps: Steps,
+    /// Records.
+    pub store: MemoryStore,
+    /// Sealing.
+    pub seal: FakeSeal,
+    /// Queues.
+    pub queues: MemoryQueues,
+    /// Meta.
+    pub graph: FakeGraph,
+    /// The language model.
+    pub model: FakeModel,
+    /// Time.
+    pub clock: FixedClock,
+    /// Randomness.
+    pub random: CountingRandom,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        let steps = Steps::default();
+        Self {
+            store: MemoryStore::new(steps.clone()),
+            seal: FakeSeal::new(steps.clone()),
+            queues: MemoryQueues::new(steps.clone()),
+            graph: FakeGraph::new(steps.clone()),
+            model: FakeModel::new(steps.clone()),
+            clock: FixedClock::default(),
+            random: CountingRandom::default(),
+            steps,
+        }
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl World {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Client business `n`, onboarded by `bot` to the end: registered at Meta, with an active client and
+    /// a grant in the store. Makes the step of sealing its token, and no other.
+    ///
+    /// # Panics
+    /// If a fault was planned for that step.
+    pub async fn active_client(&self, bot: &BotId, n: u32) -> (Client, SignedUp) {
+        let signed_up = self.graph.sign_up(n);
+        self.graph.with(|meta| {
+            if let Some(known) = meta.numbers.get_mut(&signed_up.phone_number_id) {
+                known.number.status = Some("CONNECTED".to_owned());
+            }
+            if let Some(waba) = meta.wabas.get_mut(&signed_up.waba_id) {
+                waba.subscribed = true;
+            }
+        });
+        let grant = self.grant_of(bot, &signed_up).await;
+        let client = active_client(&grant, &signed_up, n);
+        self.store.with(|tables| {
+            tables.clients.insert(client.phone_number_id.clone(), client.clone());
+            tables.grants.insert(grant.id.clone(), grant);
+        });
+        (client, signed_up)
+    }
+
+    async fn grant_of(&self, bot: &BotId, signed_up: &SignedUp) -> Grant {
+        use crate::ports::Seal;
+        let id = GrantId::new(bot, &signed_up.business_id);
+        let sealed = self.seal.seal(signed_up.token.expose(), SealContext::GrantToken(&id)).await;
+        Grant {
+            bot_id: bot.clone(),
+            business_id: signed_up.business_id.clone(),
+            token: sealed.expect("no fault is planned for preparing a test"),
+            token_version: 1,
+            token_expires_at: None,
+            scopes: Vec::new(),
+            waba_ids: vec![signed_up.waba_id.clone()],
+            allocation_id: None,
+            currency: None,
+            created_at: self.clock.now(),
+            updated_at: self.clock.now(),
+            id,
+        }
+    }
+}
+
+fn active_client(grant: &Grant, signed_up: &SignedUp, n: u32) -> Client {
+    Client {
+        phone_number_id: signed_up.phone_number_id.clone(),
+        bot_id: grant.bot_id.clone(),
+        grant_id: grant.id.clone(),
+        waba_id: signed_up.waba_id.clone(),
+        business_id: signed_up.business_id.clone(),
+        client_name: Some(format!("Client {n}")),
+        display_phone_number: None,
+        verified_name: None,
+        quality_rating: None,
+        status: ClientStatus::Active,
+        on_biz_app: false,
+        onboarding_id: format!("ob_prepared-{n}").parse().expect("an onboarding's id"),
+        sealed_pin: None,
+        onboarded_at: Some(grant.created_at),
+        last_message_at: None,
+        created_at: grant.created_at,
+        updated_at: grant.created_at,
+    }
+}
+
+/// A clock that only a test moves. It begins at 2026-11-21T12:00:00Z.
+#[derive(Debug)]
+pub struct FixedClock(Mutex<Timestamp>);
+
+impl Default for FixedClock {
+    fn default() -> Self {
+        Self(Mutex::new("2026-11-21T12:00:00Z".parse().expect("a time")))
+    }
+}
+
+impl FixedClock {
+    /// Sets it, forwards or backwards.
+    pub fn set(&self, now: Timestamp) {
+        *lock(&self.0) = now;
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: Duration) {
+        let mut now = lock(&self.0);
+        *now += by;
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        *lock(&self.0)
+    }
+}
+
+/// Randomness that is the same in every run: hashes of 0, 1, 2, …
+#[derive(Debug, Default)]
+pub struct CountingRandom(AtomicU64);
+
+impl Random for CountingRandom {
+    fn bytes(&self) -> [u8; 16] {
+        let hash = Sha256::digest(self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        std::array::from_fn(|index| hash[index])
+    }
+}
