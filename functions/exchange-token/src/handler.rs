@@ -97,3 +97,6 @@ fn refusal(error: ExchangeError) -> ApiError {
     };
     if matches!(error, ExchangeError::Unavailable(_) | ExchangeError::CodeRefused(_)) { answer.because(error) } else { answer }
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,3 +195,6 @@ fn step(record: &StepRecord) -> Value {
     }
     step
 }
+
+#[cfg(test)]
+mod tests;
