@@ -22,7 +22,10 @@ const MOST_BOTS: usize = 1000;
 
 /// Why a request has no good answer, for the caller; with its cause, for the log.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Problem>);
+
+#[derive(Debug)]
+struct Problem {
     status: StatusCode,
     code: String,
     detail: String,
@@ -36,7 +39,7 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Problem {
             status,
             code: code.to_owned(),
             detail: detail.into(),
@@ -46,7 +49,7 @@ impl ApiError {
             meta: None,
             members: Map::new(),
             source: None,
-        }
+        }))
     }
 
     /// 400: the request is wrong; `action` says what to change.
@@ -120,13 +123,14 @@ impl ApiError {
     /// 429: too fast.
     pub fn too_many(code: &str, detail: impl Into<String>, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs().max(1);
-        let error = Self::new(
+        let mut error = Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             code,
             detail,
             format!("Send it again after {seconds} seconds at the earliest."),
         );
-        Self { retryable: true, retry_after: Some(Duration::from_secs(seconds)), ..error }
+        error.0.retry_after = Some(Duration::from_secs(seconds));
+        error.retryable()
     }
 
     /// 502: Meta gave no usable answer.
@@ -136,73 +140,79 @@ impl ApiError {
 
     /// 503: ours or Meta's trouble; again later.
     pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, "Send the same request again in a moment.");
-        Self { retryable: true, retry_after: Some(Duration::from_secs(1)), ..error }
+        let action = "Send the same request again in a moment.";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, action);
+        error.0.retry_after = Some(Duration::from_secs(1));
+        error.retryable()
     }
 
     /// The same with what Meta said.
     #[must_use]
-    pub fn with_meta(self, meta: &MetaError) -> Self {
-        Self { meta: Some(meta.clone()), ..self }
+    pub fn with_meta(mut self, meta: &MetaError) -> Self {
+        self.0.meta = Some(meta.clone());
+        self
     }
 
     /// The same with one more member in the answer.
     #[must_use]
     pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
     /// The same, as something that may succeed when sent again.
     #[must_use]
-    pub fn retryable(self) -> Self {
-        Self { retryable: true, ..self }
+    pub fn retryable(mut self) -> Self {
+        self.0.retryable = true;
+        self
     }
 
     /// The same with its cause, for the log.
     #[must_use]
-    pub fn because(self, source: impl Into<Source>) -> Self {
-        Self { source: Some(source.into()), ..self }
+    pub fn because(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
     }
 
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The answer's body.
     #[must_use]
     pub fn problem(&self) -> Value {
         let mut problem = json!({
-            "type": format!("urn:switchboard:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-            "retryable": self.retryable,
-            "action": self.action,
+            "type": format!("urn:switchboard:problem:{}", self.0.code),
+            "title": self.0.status.canonical_reason().unwrap_or("Error"),
+            "status": self.0.status.as_u16(),
+            "detail": self.0.detail,
+            "code": self.0.code,
+            "retryable": self.0.retryable,
+            "action": self.0.action,
         });
-        if let Some(meta) = &self.meta {
-            problem["meta"] = json!({"code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id});
+        if let Some(meta) = &self.0.meta {
+            problem["meta"] =
+                json!({"code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id});
         }
-        for (name, value) in &self.members {
+        for (name, value) in &self.0.members {
             problem[name] = value.clone();
         }
         problem
     }
 
     fn log(&self) {
-        let code = self.code.as_str();
-        let status = self.status.as_u16();
-        let meta = self.meta.as_ref().map(|meta| meta.code);
-        match &self.source {
+        let code = self.0.code.as_str();
+        let status = self.0.status.as_u16();
+        let meta = self.0.meta.as_ref().map(|meta| meta.code);
+        match &self.0.source {
             Some(source) => {
                 tracing::error!(code, status, meta, error = %Chain(source.as_ref()), "request failed");
             }
@@ -212,11 +222,11 @@ impl ApiError {
 
     fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::Text(self.problem().to_string()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert("content-type", "application/problem+json".parse().expect("a valid header"));
         headers.insert("cache-control", "no-store".parse().expect("a valid header"));
-        if let Some(pause) = self.retry_after {
+        if let Some(pause) = self.0.retry_after {
             headers.insert("retry-after", pause.as_secs().into());
         }
         response
@@ -225,7 +235,7 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.code)
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
     }
 }
 impl std::error::Error for ApiError {}
@@ -234,7 +244,8 @@ impl From<StoreError> for ApiError {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Service { .. } => {
-                Self::unavailable("temporarily_unavailable", "A service that we depend on did not answer.").because(e)
+                Self::unavailable("temporarily_unavailable", "A service that we depend on did not answer.")
+                    .because(e)
             }
             StoreError::Corrupt { .. } | StoreError::Unsealable(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -309,7 +320,9 @@ impl Caller {
     /// 401 without usable claims.
     pub fn of_onboarding(request: &Request) -> Result<Self, ApiError> {
         let context = request.request_context_ref();
-        let Some(RequestContext::ApiGatewayV2(context)) = context else { return Err(ApiError::unauthenticated()) };
+        let Some(RequestContext::ApiGatewayV2(context)) = context else {
+            return Err(ApiError::unauthenticated());
+        };
         let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
         let claims = &jwt.ok_or_else(ApiError::unauthenticated)?.claims;
         let claim = |name: &str| claims.get(name).map(String::as_str);
@@ -452,7 +465,8 @@ pub struct Name(String);
 impl TryFrom<String> for Name {
     type Error = ();
     fn try_from(value: String) -> Result<Self, ()> {
-        let fits = !value.trim().is_empty() && value.chars().count() <= 200 && !value.contains(char::is_control);
+        let fits =
+            !value.trim().is_empty() && value.chars().count() <= 200 && !value.contains(char::is_control);
         if fits { Ok(Self(value)) } else { Err(()) }
     }
 }
@@ -467,8 +481,13 @@ impl From<Name> for String {
 ///
 /// # Errors
 /// 404 with `code`.
-pub fn path_parameter<T: TryFrom<String>>(request: &Request, name: &str, code: &'static str) -> Result<T, ApiError> {
-    let value = request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default();
+pub fn path_parameter<T: TryFrom<String>>(
+    request: &Request,
+    name: &str,
+    code: &'static str,
+) -> Result<T, ApiError> {
+    let value =
+        request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default();
     T::try_from(value.to_owned()).map_err(|_| ApiError::not_found(code))
 }
 
@@ -546,9 +565,16 @@ mod tests {
 
     #[test]
     fn anything_else_in_the_claims_fails_closed() {
-        for claims in [json!({}), json!({"bots": "a b"}), json!({"bots": "a"}), json!({"bots": "[a,b]"}), json!({"bots": "[a b"}),
-            json!({"bots": "{\"a\":1}"}), json!({"role": "user"}), json!({"bots": "[a/b]"})]
-        {
+        for claims in [
+            json!({}),
+            json!({"bots": "a b"}),
+            json!({"bots": "a"}),
+            json!({"bots": "[a,b]"}),
+            json!({"bots": "[a b"}),
+            json!({"bots": "{\"a\":1}"}),
+            json!({"role": "user"}),
+            json!({"bots": "[a/b]"}),
+        ] {
             assert_eq!(Caller::of(&request(&claims, "")).unwrap_err().status(), 401, "{claims}");
         }
         let nobody = Caller::of(&request(&json!({"bots": "[]"}), "")).unwrap();
@@ -594,7 +620,14 @@ mod tests {
 
     #[test]
     fn a_problem_has_every_member_of_the_contract() {
-        let meta = MetaError { status: 400, code: 131_047, subcode: None, details: "x".to_owned(), fbtrace_id: Some("F".to_owned()), is_transient: false };
+        let meta = MetaError {
+            status: 400,
+            code: 131_047,
+            subcode: None,
+            details: "x".to_owned(),
+            fbtrace_id: Some("F".to_owned()),
+            is_transient: false,
+        };
         let problem = ApiError::conflict("window_closed", "d", "a").with_meta(&meta).problem();
         for member in ["type", "title", "status", "detail", "code", "retryable", "action"] {
             assert!(problem.get(member).is_some(), "{member}");

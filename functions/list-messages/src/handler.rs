@@ -9,7 +9,9 @@ use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use shared::domain::message::{Message, Sending, number_key, text_of};
 use shared::flows::content_of;
-use shared::http::{ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter};
+use shared::http::{
+    ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter,
+};
 use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
 
 /// A bot with more numbers than this names one.
@@ -81,7 +83,9 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
     let Some(customer) = customer else {
         return Ok(phones.map(|phone| Listing::Number(number_key(Some(bot), &phone))).collect());
     };
-    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else { return Ok(Vec::new()) };
+    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else {
+        return Ok(Vec::new());
+    };
     let mut listings = Vec::new();
     for phone in phones {
         if let Some(key) = store.find_customer(&phone, &name).await? {
@@ -137,7 +141,9 @@ fn item(message: &Message) -> Value {
 
 fn answer_of(answer: &Answer) -> Value {
     match answer {
-        Answer::Pending { due_at, attempts } => json!({"state": "pending", "dueAt": due_at, "attempts": attempts}),
+        Answer::Pending { due_at, attempts } => {
+            json!({"state": "pending", "dueAt": due_at, "attempts": attempts})
+        }
         Answer::Answered(id) => json!({"state": "answered", "messageId": id}),
         Answer::None(reason, id) => json!({"state": "none", "reason": reason, "messageId": id}),
     }

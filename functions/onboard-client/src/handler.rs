@@ -46,7 +46,8 @@ fn is_schedule(request: &Request) -> bool {
     let through_gateway =
         matches!(request.request_context_ref(), Some(lambda_http::request::RequestContext::ApiGatewayV2(_)));
     let event: Option<Value> = serde_json::from_slice(request.body()).ok();
-    !through_gateway && event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
+    !through_gateway
+        && event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
 }
 
 async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
@@ -190,7 +191,8 @@ fn step(record: &StepRecord) -> Value {
         step["cause"] = json!({ "code": cause.code, "detail": cause.detail, "turn": cause.turn });
         step["action"] = cause.action.as_str().into();
         if let Some(meta) = &cause.meta {
-            step["cause"]["meta"] = json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
+            step["cause"]["meta"] =
+                json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
         }
     }
     step

@@ -16,8 +16,8 @@ use shared::domain::status::Statuses;
 use shared::flows::send::{Delivery, Sender};
 use shared::http::{ApiError, Caller, Members, Response, StatusCode, header, json as answer};
 use shared::ports::{
-    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadGrants,
-    RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
+    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
+    ReadGrants, RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
 };
 
 /// How long an idempotency key is honoured (design of the HTTP API).
@@ -159,8 +159,9 @@ where
         let phone = &order.client.phone_number_id;
         let customer = match &order.draft.recipient {
             Recipient::Person(names) => self.sender.store.resolve_customer(phone, names).await?,
-            Recipient::Group(group) => CustomerKey::group(group)
-                .map_err(|_| ApiError::bad_request("invalid_message", "to is not a group's id.", "Send Meta's group id."))?,
+            Recipient::Group(group) => CustomerKey::group(group).map_err(|_| {
+                ApiError::bad_request("invalid_message", "to is not a group's id.", "Send Meta's group id.")
+            })?,
         };
         Ok(ConversationId::new(phone, &customer))
     }
@@ -173,7 +174,9 @@ where
         }
         let conversation = self.sender.store.conversation(id).await?;
         match conversation.and_then(|conversation| conversation.window_ends_at) {
-            Some(end) if end <= self.sender.clock.now() => Err(window_closed().with_member("windowEndedAt", end.to_string())),
+            Some(end) if end <= self.sender.clock.now() => {
+                Err(window_closed().with_member("windowEndedAt", end.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -198,7 +201,10 @@ where
             recorded_at: now,
             // A body is at most 256 KiB, which one item always holds.
             raw: Packed::new(recorded.to_string().as_bytes()).raw,
-            reply_to: recorded.pointer("/context/message_id").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+            reply_to: recorded
+                .pointer("/context/message_id")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse().ok()),
             answer: None,
             sending: Some(self.sender.intended()),
             statuses: Statuses::default(),
@@ -254,8 +260,12 @@ fn window_closed() -> ApiError {
 }
 
 fn invalid_message(error: InvalidDraft) -> ApiError {
-    ApiError::bad_request("invalid_message", format!("{error}."), format!("Change {} and send it again.", error.member))
-        .with_member("member", error.member)
+    ApiError::bad_request(
+        "invalid_message",
+        format!("{error}."),
+        format!("Change {} and send it again.", error.member),
+    )
+    .with_member("member", error.member)
 }
 
 fn replay(saved: SavedResponse) -> Response<Body> {
@@ -311,7 +321,11 @@ fn refused(error: &MetaError) -> ApiError {
             "Meta refuses paid messages of this client.",
             "Mend the client's payment method or credit line at Meta.",
         ),
-        _ => ApiError::unprocessable("refused_by_meta", format!("Meta refused the message: {}", error.details), "Change what Meta names."),
+        _ => ApiError::unprocessable(
+            "refused_by_meta",
+            format!("Meta refused the message: {}", error.details),
+            "Change what Meta names.",
+        ),
     }
     .with_meta(error)
 }

@@ -13,8 +13,8 @@ use crate::domain::seal::SealContext;
 use crate::domain::secret::Pin;
 use crate::error::StoreError;
 use crate::ports::{
-    AccountGraph, Clock, OpenOnboardings, Onboardings, PartnerGraph, Random, ReadClients, ReadEvents, ReadGrants,
-    Seal, TokenGraph, WriteClients, WriteGrants,
+    AccountGraph, Clock, Onboardings, OpenOnboardings, PartnerGraph, Random, ReadClients, ReadEvents,
+    ReadGrants, Seal, TokenGraph, WriteClients, WriteGrants,
 };
 
 /// How the partner pays, and with that which steps there are.
@@ -76,9 +76,15 @@ pub struct Onboard<'a, S, K, G, C, R> {
 #[derive(Debug)]
 enum Stop {
     /// For a reason that is recorded.
-    Failed(Cause),
+    Failed(Box<Cause>),
     /// Records or sealing failed: the step stays intended.
     Store(StoreError),
+}
+
+impl From<Cause> for Stop {
+    fn from(cause: Cause) -> Self {
+        Self::Failed(Box::new(cause))
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -100,7 +106,12 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn hear(&self, onboarding: &Onboarding, mut heard: Claims, pin: Option<Pin>) -> Result<(), StoreError> {
+    pub async fn hear(
+        &self,
+        onboarding: &Onboarding,
+        mut heard: Claims,
+        pin: Option<Pin>,
+    ) -> Result<(), StoreError> {
         if let Some(pin) = pin {
             heard.pin = Some(self.seal.seal(pin.expose(), SealContext::OnboardingPin(&onboarding.id)).await?);
         }
@@ -120,7 +131,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     pub async fn run(&self, id: &OnboardingId) -> Result<(), StoreError> {
         let owner = hex::encode(self.random.bytes());
         let now = self.clock.now();
-        let Some(mut onboarding) = self.store.lease_onboarding(id, &owner, now, now + self.settings.lease).await?
+        let Some(mut onboarding) =
+            self.store.lease_onboarding(id, &owner, now, now + self.settings.lease).await?
         else {
             return Ok(());
         };
@@ -161,7 +173,12 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     }
 
     /// Whether the next step may follow.
-    async fn do_step(&self, step: Step, onboarding: &mut Onboarding, owner: &str) -> Result<bool, StoreError> {
+    async fn do_step(
+        &self,
+        step: Step,
+        onboarding: &mut Onboarding,
+        owner: &str,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         onboarding.intend(step, now);
         // If this process dies, the schedule continues once the lease has ended.
@@ -177,7 +194,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
                 true
             }
             Err(Stop::Failed(cause)) => {
-                self.fail(step, onboarding, now, cause);
+                self.fail(step, onboarding, now, *cause);
                 false
             }
             Err(Stop::Store(error)) => return Err(error),
@@ -211,5 +228,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
 pub fn refusal_of(onboarding: &Onboarding) -> Option<(&'static str, &Cause)> {
     let step = onboarding.next_step()?;
     let cause = onboarding.step(step).cause.as_ref()?;
-    [causes::GRANT_MISMATCH, causes::NUMBER_IN_USE].into_iter().find(|code| cause.code == *code).map(|code| (code, cause))
+    [causes::GRANT_MISMATCH, causes::NUMBER_IN_USE]
+        .into_iter()
+        .find(|code| cause.code == *code)
+        .map(|code| (code, cause))
 }
