@@ -17,6 +17,12 @@ use crate::ports::{
     ReadGrants, Seal, TokenGraph, WriteClients, WriteGrants,
 };
 
+/// How long one run goes on: API Gateway ends a call at 30 s, and the lease must be given back before.
+const TIME: Duration = Duration::from_secs(22);
+
+/// After this one run of the schedule begins no further onboarding: its last may take [`TIME`].
+const SCHEDULE_TIME: Duration = Duration::from_secs(5);
+
 /// How the partner pays, and with that which steps there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Partner {
@@ -136,18 +142,27 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         else {
             return Ok(());
         };
-        let result = self.go_on(&mut onboarding, &owner).await;
+        // Cut off here is like a crash: the step stays intended, and whoever continues looks at Meta first.
+        let result = tokio::time::timeout(TIME, self.go_on(&mut onboarding, &owner)).await;
         self.store.release_onboarding(id, &owner).await?;
-        result
+        result.unwrap_or_else(|_| {
+            tracing::warn!(onboarding.id = %id, "out of time: the schedule continues");
+            Ok(())
+        })
     }
 
-    /// Continues every onboarding that is due, one after the other; one that fails stops no other.
+    /// Continues the onboardings that are due, one after the other, as long as there is time; one that
+    /// fails stops no other.
     ///
     /// # Errors
     /// [`StoreError`] if the due ones cannot be found.
     pub async fn run_due(&self, limit: usize) -> Result<usize, StoreError> {
-        let due = self.store.due_onboardings(self.clock.now(), limit).await?;
+        let begun = self.clock.now();
+        let due = self.store.due_onboardings(begun, limit).await?;
         for id in &due {
+            if self.clock.now() > begun + SCHEDULE_TIME {
+                break;
+            }
             if let Err(error) = self.run(id).await {
                 tracing::error!(onboarding.id = %id, error = %crate::error::Chain(&error), "onboarding not continued");
             }
