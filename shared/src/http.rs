@@ -220,11 +220,16 @@ impl ApiError {
         }
     }
 
-    fn into_response(self) -> Response<Body> {
+    /// The answer.
+    ///
+    /// # Panics
+    /// Never: the headers are valid.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::Text(self.problem().to_string()));
         *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
-        headers.insert("content-type", "application/problem+json".parse().expect("a valid header"));
+        headers.insert("content-type", PROBLEM.parse().expect("a valid header"));
         headers.insert("cache-control", "no-store".parse().expect("a valid header"));
         if let Some(pause) = self.0.retry_after {
             headers.insert("retry-after", pause.as_secs().into());
@@ -268,6 +273,9 @@ pub fn respond(result: Result<Response<Body>, ApiError>) -> Result<Response<Body
         error.into_response()
     }))
 }
+
+/// Media type of problems (RFC 9457).
+pub const PROBLEM: &str = "application/problem+json";
 
 /// A JSON answer.
 ///

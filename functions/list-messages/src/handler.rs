@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::answer::Answer;
 use shared::domain::client::Client;
-use shared::domain::conversation::CustomerKey;
+use shared::domain::conversation::{CustomerKey, CustomerNames};
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use shared::domain::message::{Message, Sending, number_key, text_of};
 use shared::flows::content_of;
@@ -118,7 +118,8 @@ fn item(message: &Message) -> Value {
         "direction": if message.origin.is_inbound() { "inbound" } else { "outbound" },
         "origin": message.origin,
         "phoneNumberId": message.phone_number_id,
-        "customer": message.customer,
+        "customer": customer(&message.customer),
+        "customerIds": message.customer,
         "type": kind,
         "content": content.get(kind),
         "timestamp": message.at,
@@ -137,6 +138,11 @@ fn item(message: &Message) -> Value {
     set("errors", errors_of(message, &content));
     set("pricing", message.statuses.pricing().cloned());
     item
+}
+
+/// What `?customer=` takes: the phone where it is known, else the BSUID; nobody for a group.
+fn customer(names: &CustomerNames) -> Option<&str> {
+    names.wa_id.as_ref().map(AsRef::as_ref).or(names.bsuid.as_ref().map(AsRef::as_ref))
 }
 
 fn answer_of(answer: &Answer) -> Value {

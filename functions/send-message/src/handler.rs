@@ -14,7 +14,7 @@ use shared::domain::meta_error::{MetaError, Remedy};
 use shared::domain::raw::{Packed, sha256};
 use shared::domain::status::Statuses;
 use shared::flows::send::{Delivery, Sender};
-use shared::http::{ApiError, Caller, Members, Response, StatusCode, header, json as answer};
+use shared::http::{ApiError, Caller, Members, PROBLEM, Response, StatusCode, header, json as answer};
 use shared::ports::{
     Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
     ReadGrants, RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
@@ -99,14 +99,16 @@ where
             Begun::Done(saved) => return Ok(replay(saved)),
         }
         // An abandoned request goes on with the same message: what was sent is found, not sent again.
-        let result = self.send(MessageId::of_request(&caller.name(), key), bot, members).await;
+        // The body is part of the name: a key that was free again never sends another body's message.
+        let result =
+            self.send(MessageId::of_request(&caller.name(), &format!("{key}#{hash}")), bot, members).await;
         match &result {
             Ok(response) => {
                 let body = String::from_utf8_lossy(response.body()).into_owned();
                 let saved = SavedResponse { status: response.status().as_u16(), body };
                 store.finish_request(&record, &saved).await?;
             }
-            // Nothing was sent: the key may be used again.
+            // Nothing was decided: the key may be used again.
             Err(_) => store.forget_request(&record).await?,
         }
         result
@@ -271,9 +273,14 @@ fn invalid_message(error: InvalidDraft) -> ApiError {
 fn replay(saved: SavedResponse) -> Response<Body> {
     let status = StatusCode::from_u16(saved.status).unwrap_or(StatusCode::OK);
     let body: Value = serde_json::from_str(&saved.body).unwrap_or_default();
-    answer(status, &body)
+    let mut response = answer(status, &body);
+    if status.is_client_error() {
+        response.headers_mut().insert("content-type", PROBLEM.parse().expect("a valid header"));
+    }
+    response
 }
 
+/// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.
 fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError> {
     let queued = |status: &str| {
         Ok(answer(StatusCode::ACCEPTED, &json!({"messageId": order.id, "wamid": null, "status": status})))
@@ -286,9 +293,11 @@ fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError
         Delivery::InProgress(_) => queued("queued"),
         Delivery::NoToken => Err(reconnect()),
         Delivery::NotSent { pause, error } => Err(not_sent(pause, error.as_ref())),
-        Delivery::Refused(error) => Err(refused(&error)),
+        // An answer for good: the same request gets it again.
+        Delivery::Refused(error) => {
+            Ok(refused(&error).with_member("messageId", order.id.as_ref()).into_response())
+        }
     }
-    .map_err(|error: ApiError| error.with_member("messageId", order.id.as_ref()))
 }
 
 fn reconnect() -> ApiError {
