@@ -1,7 +1,8 @@
 //! Onboarding by request and by schedule: both continue the same ledger.
 
 use lambda_http::http::Method;
-use lambda_http::{Body, Request};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::OnboardingId;
@@ -35,15 +36,14 @@ pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     }
 }
 
-/// The schedule's event comes through as the body of a request without a caller. A caller cannot forge
-/// it: what comes through API Gateway has a request context.
+/// The schedule's event comes through as the body of a request without API Gateway's context, which no
+/// caller can leave out.
 fn is_schedule(request: &Request) -> bool {
-    use lambda_http::RequestExt;
-    let through_gateway =
-        matches!(request.request_context_ref(), Some(lambda_http::request::RequestContext::ApiGatewayV2(_)));
+    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
+        return false;
+    }
     let event: Option<Value> = serde_json::from_slice(request.body()).ok();
-    !through_gateway
-        && event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
+    event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
 }
 
 async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
