@@ -66,7 +66,10 @@ async fn every_body_is_signed_and_counted_as_its_index_says(_: &World) -> Result
         let counted = [count(&[List::Messages]), count(&[List::Statuses]), count(&others)];
         let expect = &payload.index["expect"];
         let expected = [&expect["messages"], &expect["statuses"], &expect["other"]];
-        ensure!(counted.iter().zip(expected).all(|(a, b)| b == a), "{name}: counted {counted:?}, expected {expect}");
+        ensure!(
+            counted.iter().zip(expected).all(|(a, b)| b == a),
+            "{name}: counted {counted:?}, expected {expect}"
+        );
         ensure!(count(&[List::Leftover]) == 0, "{name}: something is not understood");
     }
     Ok(())
@@ -91,7 +94,8 @@ async fn every_element_of_every_body_can_be_found_afterwards(world: &World) -> R
     for payload in &corpus {
         let text = payload.text()?;
         if pieces(text).is_err() {
-            let kept = eventually(&payload.name, async || world.quarantined(&sha256(text.as_bytes())).await).await?;
+            let kept =
+                eventually(&payload.name, async || world.quarantined(&sha256(text.as_bytes())).await).await?;
             ensure!(kept == payload.body, "{}: not kept as it came", payload.name);
             continue;
         }
@@ -112,7 +116,11 @@ fn wamid_of(piece: &Piece<'_>) -> Result<String> {
 async fn message_is_kept(world: &World, wamid: &str, bodies: &[String]) -> Result<()> {
     let item = world.cloud.item("messages", ("messageId", wamid)).await?;
     let raw = world.raw_of(&item.with_context(|| format!("no message {wamid}"))?).await?;
-    ensure!(bodies.iter().any(|body| body.as_bytes() == raw), "{wamid} is kept as {}", String::from_utf8_lossy(&raw));
+    ensure!(
+        bodies.iter().any(|body| body.as_bytes() == raw),
+        "{wamid} is kept as {}",
+        String::from_utf8_lossy(&raw)
+    );
     Ok(())
 }
 

@@ -95,7 +95,8 @@ async fn many_exchanges_of_one_code_at_once_end_in_one_onboarding(world: &World)
     let (api, bot) = (world.admin(), world.new_bot());
     let signup = world.sim().sign_up(json!({})).await?;
     let body = json!({"botId": bot, "code": signup.code, "signup": {"wabaId": signup.waba}});
-    let (a, b, c) = tokio::join!(api.post(EXCHANGE, &body), api.post(EXCHANGE, &body), api.post(EXCHANGE, &body));
+    let (a, b, c) =
+        tokio::join!(api.post(EXCHANGE, &body), api.post(EXCHANGE, &body), api.post(EXCHANGE, &body));
     let mut exchanged = Vec::new();
     for answer in [a?, b?, c?] {
         match answer.status {

@@ -35,14 +35,16 @@ fn noise(seed: u32, len: usize) -> String {
 }
 
 fn webhook(entry_id: &str, field: &str, value: &Value) -> String {
-    let entry = json!([{"id": entry_id, "time": 1_795_200_000, "changes": [{"field": field, "value": value}]}]);
+    let entry =
+        json!([{"id": entry_id, "time": 1_795_200_000, "changes": [{"field": field, "value": value}]}]);
     json!({"object": "whatsapp_business_account", "entry": entry}).to_string()
 }
 
 async fn a_large_body_that_cannot_be_parsed_is_kept_whole(world: &World) -> Result<()> {
     let body = noise(world.unique(), LARGE);
     ensure!(world.deliver(body.clone()).await? == 200, "not taken");
-    let kept = eventually("it is in quarantine", async || world.quarantined(&sha256(body.as_bytes())).await).await?;
+    let kept =
+        eventually("it is in quarantine", async || world.quarantined(&sha256(body.as_bytes())).await).await?;
     ensure!(kept == body.as_bytes(), "{} bytes came, other {} are kept", body.len(), kept.len());
     Ok(())
 }
@@ -77,7 +79,8 @@ async fn a_thousand_messages_of_one_webhook_are_all_recorded(world: &World) -> R
         json!({"id": wamid(n), "from": from, "timestamp": "1795200000", "type": "text", "text": {"body": text}})
     };
     let messages: Vec<Value> = (0..1000).map(message).collect();
-    let metadata = json!({"display_phone_number": "15550100000", "phone_number_id": format!("11790{unique:07}")});
+    let metadata =
+        json!({"display_phone_number": "15550100000", "phone_number_id": format!("11790{unique:07}")});
     let value = json!({"messaging_product": "whatsapp", "metadata": metadata, "messages": messages});
     let body = webhook("228900000000000", "messages", &value);
     ensure!(body.len() > LARGE, "the body has {} bytes only", body.len());

@@ -82,7 +82,10 @@ async fn an_unverified_number_waits_and_continues(world: &World) -> Result<()> {
     let signup = world.sim().sign_up(json!({"numbers": [{"verified": false}]})).await?;
     let onboarding = world.exchange(&api, &bot, &signup).await?;
     let open = api.onboard(&onboarding, &signup).await?.with_status(202)?;
-    ensure!(step(&open, "phone_registered")? == ("failed".to_owned(), "number_unverified".to_owned()), "{open}");
+    ensure!(
+        step(&open, "phone_registered")? == ("failed".to_owned(), "number_unverified".to_owned()),
+        "{open}"
+    );
     ensure!(registrations(world, &signup).await? == 0, "a registration was wasted");
 
     world.sim().post(&format!("numbers/{}", signup.phone), &json!({"verified": true})).await?;

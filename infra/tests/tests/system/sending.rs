@@ -41,7 +41,8 @@ async fn shown(client: &Client<'_>, customer: &str, text: &str) -> Result<usize>
 
 async fn a_text_is_accepted_and_on_the_phone(world: &World) -> Result<()> {
     let (client, customer) = in_conversation(world).await?;
-    let sent = client.api.post(SEND, &client.text_to(&format!("+{customer}"), "Your cake is ready")).await?.ok()?;
+    let sent =
+        client.api.post(SEND, &client.text_to(&format!("+{customer}"), "Your cake is ready")).await?.ok()?;
     ensure!(sent["status"] == "accepted", "{sent}");
     ensure!(shown(&client, &customer, "Your cake is ready").await? == 1, "not on the phone");
     eventually("it is delivered and read", async || {
@@ -112,7 +113,9 @@ async fn a_window_that_we_know_closed_costs_no_call(world: &World) -> Result<()>
     ensure!(world.cloud.item("conversations", id).await?.is_some(), "no conversation {conversation}");
     world.cloud.set("conversations", id, ("windowEndsAt", yesterday)).await?;
 
-    let calls = async || Ok::<_, anyhow::Error>(world.sim().calls(&format!("{}/messages", client.phone())).await?.len());
+    let calls = async || {
+        Ok::<_, anyhow::Error>(world.sim().calls(&format!("{}/messages", client.phone())).await?.len())
+    };
     let before = calls().await?;
     let answer = client.api.post(SEND, &client.text_to(&customer, "Too late")).await?;
     let problem = answer.refused(409, "window_closed")?;

@@ -87,7 +87,9 @@ async fn a_forged_cursor_opens_nothing(world: &World) -> Result<()> {
     theirs.hears(&customer, "Only for the florist").await?;
     theirs.answers(&customer, 1).await?;
     let api = world.bot(OURS);
-    for cursor in [format!("{THEIRS}."), format!("{THEIRS}.1"), format!(".{}", theirs.phone()), ".".to_owned()] {
+    for cursor in
+        [format!("{THEIRS}."), format!("{THEIRS}.1"), format!(".{}", theirs.phone()), ".".to_owned()]
+    {
         let answer = api.get(&format!("{CLIENTS}?cursor={cursor}")).await?;
         ensure!(answer.status == 200 || answer.status == 400, "{answer}");
         ensure!(!answer.text.contains(THEIRS) && !answer.text.contains(theirs.phone()), "{cursor}: {answer}");

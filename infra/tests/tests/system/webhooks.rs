@@ -42,7 +42,11 @@ fn message_body(world: &World) -> (String, String) {
         "messaging_product": "whatsapp", "metadata": {"phone_number_id": "117"}, "messages": [message],
     });
     let changes = json!([{"field": "messages", "value": value}]);
-    (wamid, json!({"object": "whatsapp_business_account", "entry": [{"id": "228", "changes": changes}]}).to_string())
+    (
+        wamid,
+        json!({"object": "whatsapp_business_account", "entry": [{"id": "228", "changes": changes}]})
+            .to_string(),
+    )
 }
 
 async fn is_recorded(world: &World, wamid: &str) -> Result<bool> {

@@ -100,7 +100,10 @@ pub(crate) struct Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered {}: {}", self.what, self.status, self.text)
+        // Enough to see what came; a whole page of a list hides the failure.
+        let start: String = self.text.chars().take(2000).collect();
+        let cut = if start.len() < self.text.len() { " …" } else { "" };
+        write!(f, "{} answered {}: {start}{cut}", self.what, self.status)
     }
 }
 

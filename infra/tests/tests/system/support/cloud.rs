@@ -55,7 +55,9 @@ impl Cloud {
         let mut names = HashMap::new();
         for (name, deployed) in &self.info.tables {
             let copy = format!("{deployed}-{unique}");
-            self.copy_table(deployed, &copy).await.with_context(|| format!("the table {copy} was not made"))?;
+            self.copy_table(deployed, &copy)
+                .await
+                .with_context(|| format!("the table {copy} was not made"))?;
             names.insert(name.as_str(), copy);
         }
         Ok(self.store(&names))
@@ -99,7 +101,12 @@ impl Cloud {
     }
 
     /// Sets one attribute of an item of a deployed table.
-    pub(crate) async fn set(&self, table: &str, key: (&str, &str), attribute: (&str, AttributeValue)) -> Result<()> {
+    pub(crate) async fn set(
+        &self,
+        table: &str,
+        key: (&str, &str),
+        attribute: (&str, AttributeValue),
+    ) -> Result<()> {
         let call = self.dynamodb.update_item().table_name(&self.info.tables[table]);
         call.key(key.0, AttributeValue::S(key.1.to_owned()))
             .update_expression("SET #name = :value")

@@ -8,7 +8,7 @@ pub(crate) mod suite;
 pub(crate) mod world;
 
 pub(crate) use api::{Answer, Api};
-pub(crate) use sim::{Sim, Signup};
+pub(crate) use sim::{Signup, Sim};
 pub(crate) use suite::{Case, cases};
 pub(crate) use world::{Client, World};
 

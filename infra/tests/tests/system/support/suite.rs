@@ -79,7 +79,8 @@ impl Suite {
     }
 
     async fn run(&self, case: &Case) -> Result<(), String> {
-        let start = async || World::start().await.map_err(|error| format!("the stack did not start: {error:#}"));
+        let start =
+            async || World::start().await.map_err(|error| format!("the stack did not start: {error:#}"));
         let world = self.world.get_or_init(start).await.as_ref().map_err(Clone::clone)?;
         let result = if case.turn == Turn::Alone {
             let _turn = self.turns.write().await;

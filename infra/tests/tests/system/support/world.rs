@@ -13,8 +13,8 @@ use shared::domain::raw::{PartList, Raw};
 use shared::flows::stored_bytes;
 use switchboard::{Options, Ports, Stack, StackInfo};
 
-use super::cloud::{Cloud, Item};
 use super::api::WEBHOOKS;
+use super::cloud::{Cloud, Item};
 use super::{Api, Signup, Sim, eventually};
 
 /// Settings that make waiting short.
@@ -123,7 +123,8 @@ impl World {
     pub(crate) async fn deliver(&self, body: impl Into<Vec<u8>>) -> Result<u16> {
         let body = body.into();
         let signature = self.signature(&body);
-        let answer = self.anybody().post_bytes(WEBHOOKS, &[("x-hub-signature-256", &signature)], body).await?;
+        let answer =
+            self.anybody().post_bytes(WEBHOOKS, &[("x-hub-signature-256", &signature)], body).await?;
         Ok(answer.status)
     }
 
@@ -186,11 +187,8 @@ impl Client<'_> {
 
     /// The history with one customer, newest first.
     pub(crate) async fn history(&self, customer: &str) -> Result<Vec<Value>> {
-        let path = format!(
-            "/api/whatsapp/messages/{}?phoneNumberId={}&customer={customer}",
-            self.bot,
-            self.phone()
-        );
+        let path =
+            format!("/api/whatsapp/messages/{}?phoneNumberId={}&customer={customer}", self.bot, self.phone());
         let mut page = self.api.get(&path).await?.ok()?;
         Ok(serde_json::from_value(page["items"].take())?)
     }
