@@ -42,7 +42,14 @@ impl World {
         // Emptied at each start, so that the logs of a failed run can be read until the next one.
         let state_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("system");
         let overrides = QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let options = Options { state_dir, ports: Ports::Free, fresh: true, overrides, quiet: true };
+        let options = Options {
+            state_dir,
+            ports: Ports::Free,
+            fresh: true,
+            overrides,
+            quiet: true,
+            ..Options::default()
+        };
         let stack = Stack::start(options).await?;
         let info = stack.info.clone();
         Ok(Self {
