@@ -16,6 +16,9 @@ const LEASE: Duration = Duration::from_secs(35);
 /// When the schedule goes on with an onboarding whose browser went away after the exchange.
 const BROWSER_GONE: Duration = Duration::from_secs(60);
 
+const CODE_EXPIRED: &str = "code_expired";
+const CODE_REFUSED: &str = "code_refused";
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
@@ -95,8 +98,11 @@ where
 
     /// What a known onboarding already answers. A code that belongs to another bot is a spent one.
     fn known(onboarding: &Onboarding, bot: &BotId) -> Option<Result<Onboarding, ExchangeError>> {
-        if onboarding.bot_id != *bot || onboarding.status == OnboardingStatus::Failed {
+        if onboarding.bot_id != *bot {
             return Some(Err(ExchangeError::CodeSpent(onboarding.id.clone())));
+        }
+        if onboarding.status == OnboardingStatus::Failed {
+            return Some(Err(refused_before(onboarding)));
         }
         onboarding.is_past(Step::TokenStored).then(|| Ok(onboarding.clone()))
     }
@@ -151,6 +157,16 @@ where
     }
 }
 
+/// What was said of the code when the onboarding ended.
+fn refused_before(onboarding: &Onboarding) -> ExchangeError {
+    let cause = onboarding.step(Step::TokenStored).cause.as_ref();
+    match cause.and_then(|cause| Some((cause.code.as_str(), cause.meta.clone()?))) {
+        Some((CODE_EXPIRED, meta)) => ExchangeError::CodeExpired(meta.into()),
+        Some((CODE_REFUSED, meta)) => ExchangeError::CodeRefused(meta.into()),
+        _ => ExchangeError::CodeSpent(onboarding.id.clone()),
+    }
+}
+
 /// Meta's subcodes of a refused code, as integrators report them (third-party source, 2026).
 fn refusal(error: GraphError, id: &OnboardingId) -> (Cause, ExchangeError) {
     const EXPIRED: i64 = 36_007;
@@ -170,7 +186,7 @@ fn refusal(error: GraphError, id: &OnboardingId) -> (Cause, ExchangeError) {
     match (meta.as_ref().and_then(|m| m.subcode), &error) {
         (Some(EXPIRED), _) => {
             let cause = Cause::new(
-                "code_expired",
+                CODE_EXPIRED,
                 Turn::NewSignup,
                 "The signup code was older than 30 seconds.",
                 AGAIN,
@@ -180,7 +196,7 @@ fn refusal(error: GraphError, id: &OnboardingId) -> (Cause, ExchangeError) {
         (Some(USED), _) => (with_meta(spent()), ExchangeError::CodeSpent(id.clone())),
         (_, GraphError::Refused(_)) if !transient => {
             let cause = Cause::new(
-                "code_refused",
+                CODE_REFUSED,
                 Turn::NewSignup,
                 "Meta refused the signup code.",
                 "Sign up again. If it happens each time, the app id, app secret or signup configuration is wrong.",
@@ -209,3 +225,6 @@ pub(super) fn spent() -> Cause {
         "Sign up again, unless this onboarding goes on by itself within some minutes.",
     )
 }
+
+#[cfg(test)]
+mod tests;

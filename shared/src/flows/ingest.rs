@@ -383,3 +383,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         Ok(Tally { quarantined: 1, ..Tally::default() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,5 +9,9 @@ pub mod send;
 pub mod tokens;
 
 mod raws;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use raws::{content_of, stored_bytes};

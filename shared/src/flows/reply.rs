@@ -387,3 +387,6 @@ fn turn(message: &Message, content: &Value) -> Turn {
     let text = text_of(content).map_or_else(|| format!("[{}]", message.kind), str::to_owned);
     Turn { from_customer: message.origin.is_inbound(), text }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,6 @@ fn delivery_of(sending: Sending, wamid: Option<Wamid>) -> Delivery {
         Sending::Uncertain | Sending::Intended { .. } => Delivery::Uncertain,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 
 mod causes;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

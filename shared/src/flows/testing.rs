@@ -1,0 +1,158 @@
+//! Flows wired to the fake world, and webhooks as Meta sends them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::exchange::Exchange;
+use super::ingest::{self, Ingest};
+use super::onboard::{self, Onboard, Partner};
+use super::reply::{self, Reply};
+use super::send::Sender;
+use super::tokens::Tokens;
+use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
+use crate::domain::message::Message;
+use crate::domain::parcel::{Content, Parcel};
+use crate::ports::Clock;
+use crate::testing::{
+    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryQueues, MemoryStore,
+    SentMessage, World,
+};
+
+/// Longer than any claim or lease of the flows under test.
+pub(super) const PAST_ALL_CLAIMS: Duration = Duration::from_secs(100);
+/// Every way in which one outside call can go wrong.
+pub(super) const FAULTS: [Fault; 4] =
+    [Fault::CrashBefore, Fault::CrashAfter, Fault::FailBefore, Fault::FailAfter];
+pub(super) const CUSTOMER: &str = "15550100123";
+const CLAIM: Duration = Duration::from_secs(90);
+
+pub(super) fn bot() -> BotId {
+    "demo-bakery".parse().unwrap()
+}
+
+pub(super) type TestExchange<'a> = Exchange<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+pub(super) type TestOnboard<'a> = Onboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+pub(super) type TestIngest<'a> = Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, FixedClock>;
+pub(super) type TestSender<'a> = Sender<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
+pub(super) type TestReply<'a> =
+    Reply<'a, MemoryStore, FakeSeal, FakeGraph, MemoryQueues, FakeModel, FixedClock, CountingRandom>;
+
+pub(super) fn exchange(world: &World) -> TestExchange<'_> {
+    let parts: &crate::testing::Parts = world;
+    Exchange {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+    }
+}
+
+pub(super) fn settings(partner: Partner) -> onboard::Settings {
+    onboard::Settings {
+        partner,
+        app_id: "1234567890".to_owned(),
+        lease: CLAIM,
+        retry: Duration::from_secs(60),
+    }
+}
+
+pub(super) fn solution_partner() -> onboard::Settings {
+    settings(Partner::Solution { currency: "USD".to_owned() })
+}
+
+pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOnboard<'a> {
+    let parts: &crate::testing::Parts = world;
+    Onboard {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+        settings,
+    }
+}
+
+/// What one process of ingest and reply remembers; a new one knows nothing.
+#[derive(Default)]
+pub(super) struct Process {
+    memory: ingest::Memory,
+    tokens: Tokens,
+}
+
+static INGEST: ingest::Settings = ingest::Settings { burst: Duration::from_secs(3), retention: None };
+static REPLY: reply::Settings = reply::Settings { claim: CLAIM, retention: None };
+
+impl Process {
+    pub(super) fn ingest<'a>(&'a self, world: &'a World) -> TestIngest<'a> {
+        let parts: &crate::testing::Parts = world;
+        Ingest {
+            store: &parts.store,
+            inbound: &parts.queues,
+            answers: &parts.queues,
+            clock: &parts.clock,
+            settings: &INGEST,
+            memory: &self.memory,
+        }
+    }
+
+    pub(super) fn sender<'a>(&'a self, world: &'a World) -> TestSender<'a> {
+        let parts: &crate::testing::Parts = world;
+        Sender {
+            store: &parts.store,
+            seal: &parts.seal,
+            graph: &parts.graph,
+            clock: &parts.clock,
+            tokens: &self.tokens,
+            claim: CLAIM,
+        }
+    }
+
+    pub(super) fn reply<'a>(&'a self, world: &'a World) -> TestReply<'a> {
+        let parts: &crate::testing::Parts = world;
+        Reply {
+            sender: self.sender(world),
+            queue: &parts.queues,
+            model: &parts.model,
+            random: &parts.random,
+            settings: &REPLY,
+        }
+    }
+}
+
+/// A customer's text of this moment.
+pub(super) fn text(world: &World, wamid: &str, body: &str) -> Value {
+    json!({"from": CUSTOMER, "id": wamid, "timestamp": world.clock.now().as_second().to_string(),
+           "type": "text", "text": {"body": body}})
+}
+
+/// Meta's status of a message that it took, as it brings our id back.
+pub(super) fn status(world: &World, sent: &SentMessage, state: &str) -> Value {
+    json!({"id": sent.wamid, "status": state, "timestamp": world.clock.now().as_second().to_string(),
+           "recipient_id": CUSTOMER, "biz_opaque_callback_data": sent.message["biz_opaque_callback_data"]})
+}
+
+/// A webhook of field `messages` with the lists that `value` holds.
+pub(super) fn webhook(phone: &PhoneNumberId, mut value: Value) -> String {
+    value["messaging_product"] = "whatsapp".into();
+    value["metadata"] = json!({"display_phone_number": "15550100199", "phone_number_id": phone});
+    json!({"object": "whatsapp_business_account",
+           "entry": [{"id": "228800000000002", "changes": [{"field": "messages", "value": value}]}]})
+    .to_string()
+}
+
+pub(super) fn parcel(world: &World, body: impl Into<String>) -> Parcel {
+    Parcel { content: Content::Body(body.into()), received_at: world.clock.now() }
+}
+
+/// The record of a message.
+pub(super) fn message(world: &World, id: &str) -> Message {
+    let id: MessageId = id.parse().unwrap();
+    world.store.with(|tables| tables.messages.get(&id).cloned()).expect("the message is recorded")
+}
+
+/// The text of a message that Meta took.
+pub(super) fn text_sent(sent: &SentMessage) -> &str {
+    sent.message["text"]["body"].as_str().unwrap_or_default()
+}

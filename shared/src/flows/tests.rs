@@ -1,0 +1,6 @@
+//! Promises that hold across flows, with every outside call going wrong in every way.
+
+mod answering;
+mod onboarding;
+mod secrets;
+mod statuses;
