@@ -333,10 +333,10 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         let message = self.store.apply_status(phone, event, expires_at).await?;
         if let Some(message) = message
             && message.origin == Origin::Bot
-            && message.statuses.times().len() == 1
             && let Some(question) = &message.reply_to
         {
-            // The first status proves that Meta took the answer, should nobody have recorded that.
+            // Any status proves that Meta took the answer, should nobody have recorded that. Not only the
+            // first: two that come at once can both find the other already there.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
         Ok(Tally { statuses: 1, ..Tally::default() })

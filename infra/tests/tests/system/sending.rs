@@ -104,7 +104,7 @@ async fn a_window_that_we_know_closed_costs_no_call(world: &World) -> Result<()>
     let (client, customer) = in_conversation(world).await?;
     let history = client.history(&customer).await?;
     let names: shared::domain::conversation::CustomerNames =
-        serde_json::from_value(history[0]["customer"].clone())?;
+        serde_json::from_value(history[0]["customerIds"].clone())?;
     let key = names.aliases().into_iter().next().context("a customer has a name")?;
     let phone = client.phone().parse()?;
     let conversation = shared::domain::ids::ConversationId::new(&phone, &key);

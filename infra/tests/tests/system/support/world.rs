@@ -48,7 +48,7 @@ impl World {
             fresh: true,
             overrides,
             quiet: true,
-            enforce_roles: false,
+            ..Options::default()
         };
         let stack = Stack::start(options).await?;
         let info = stack.info.clone();
