@@ -1,6 +1,8 @@
 """Deploys the SAM template to the local cloud and prints what came out, as JSON.
 
-usage: deploy.py ENDPOINT TEMPLATE PARAMETERS.json BINARIES LOGS
+usage: deploy.py ENDPOINT TEMPLATE PARAMETERS.json BINARIES LOGS [roles]
+
+With `roles`, for an emulator that enforces them.
 
 AWS itself translates SAM templates and reads routes from an OpenAPI body; the emulator (ministack) is
 given the translated template with each route written out. Nothing here is used for AWS.
@@ -27,10 +29,10 @@ BUCKET = "switchboard-functions"
 HASH_TAG = "switchboard:hash"
 
 
-def main(endpoint, template_file, parameters_file, binaries, logs):
+def main(endpoint, template_file, parameters_file, binaries, logs, roles=None):
     template_text = read(template_file)
     parameters = json.loads(read(parameters_file))
-    wanted = digest(template_text, parameters, binaries, logs, read(__file__))
+    wanted = digest(template_text, parameters, binaries, logs, roles, read(__file__))
     wait_until_healthy(endpoint)
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)
     stack = find_stack(cloudformation)
@@ -39,6 +41,8 @@ def main(endpoint, template_file, parameters_file, binaries, logs):
         s3.create_bucket(Bucket=BUCKET)
         template = yaml.load(template_text, CloudFormationLoader)
         package(template, s3, binaries, logs)
+        if roles:
+            adapt_policies(template)
         translated = write_out_routes(translate(template))
         resolve_concurrency(translated, parameters)
         template_url = upload(s3, endpoint, translated)
@@ -113,6 +117,16 @@ def functions(template):
 
 def binary(resource):
     return resource["Metadata"]["BuildProperties"]["Binary"]
+
+
+def adapt_policies(template):
+    """What the emulator judges differently: it never matches conditions on encryption contexts, and it
+    wants a grant of its own for SendMessageBatch, which AWS counts as SendMessage."""
+    for resource in functions(template):
+        for statement in resource["Properties"]["Policies"][0]["Statement"]:
+            statement.pop("Condition", None)
+            if "sqs:SendMessage" in statement["Action"]:
+                statement["Action"].append("sqs:SendMessageBatch")
 
 
 def translate(template):

@@ -55,7 +55,10 @@ pub fn scheduled_job(event: &Value) -> Option<String> {
 }
 
 /// Runs `job` for each message, one after the other, and reports those that failed: they alone come again.
-pub async fn each(event: SqsEvent, mut job: impl AsyncFnMut(&SqsMessage) -> Result<(), StoreError>) -> SqsBatchResponse {
+pub async fn each(
+    event: SqsEvent,
+    mut job: impl AsyncFnMut(&SqsMessage) -> Result<(), StoreError>,
+) -> SqsBatchResponse {
     let mut failures = Vec::new();
     for message in &event.records {
         if let Err(error) = job(message).await {
@@ -126,13 +129,18 @@ mod tests {
     fn a_foreign_message_is_taken_for_a_body() {
         let event = event(&json!([{"messageId": "1", "body": "x"}]));
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(parcel(&event.records[0], now), Parcel { content: Content::Body("x".to_owned()), received_at: now });
+        assert_eq!(
+            parcel(&event.records[0], now),
+            Parcel { content: Content::Body("x".to_owned()), received_at: now }
+        );
         assert_eq!(nudge(&event.records[0]), None);
     }
 
     #[test]
     fn a_schedule_is_told_from_messages() {
-        assert!(matches!(Trigger::parse(json!({"source": "switchboard.schedule", "job": "j"})), Trigger::Schedule(j) if j == "j"));
+        assert!(
+            matches!(Trigger::parse(json!({"source": "switchboard.schedule", "job": "j"})), Trigger::Schedule(j) if j == "j")
+        );
         assert!(matches!(Trigger::parse(json!({"Records": []})), Trigger::Messages(_)));
         assert!(matches!(Trigger::parse(json!(5)), Trigger::Unknown));
     }

@@ -70,10 +70,12 @@ fn refusal(error: ExchangeError) -> ApiError {
             ApiError::conflict("code_spent", "The signup code was used before, and works once.", AGAIN)
                 .with_member("onboardingId", id.as_ref())
         }
-        ExchangeError::Running => {
-            ApiError::conflict("exchange_running", "This signup code is being exchanged.", "Send it again in a moment.")
-                .retryable()
-        }
+        ExchangeError::Running => ApiError::conflict(
+            "exchange_running",
+            "This signup code is being exchanged.",
+            "Send it again in a moment.",
+        )
+        .retryable(),
         ExchangeError::CodeRefused(_) => ApiError::bad_request(
             "code_refused",
             "Meta refused the signup code.",
@@ -88,14 +90,20 @@ fn refusal(error: ExchangeError) -> ApiError {
         }
     };
     let meta = match &error {
-        ExchangeError::CodeExpired(e) | ExchangeError::CodeRefused(e) | ExchangeError::Unavailable(e) => e.refusal().cloned(),
+        ExchangeError::CodeExpired(e) | ExchangeError::CodeRefused(e) | ExchangeError::Unavailable(e) => {
+            e.refusal().cloned()
+        }
         _ => None,
     };
     let answer = match &meta {
         Some(meta) => answer.with_meta(meta),
         None => answer,
     };
-    if matches!(error, ExchangeError::Unavailable(_) | ExchangeError::CodeRefused(_)) { answer.because(error) } else { answer }
+    if matches!(error, ExchangeError::Unavailable(_) | ExchangeError::CodeRefused(_)) {
+        answer.because(error)
+    } else {
+        answer
+    }
 }
 
 #[cfg(test)]

@@ -24,5 +24,8 @@ async fn main() -> Result<(), Error> {
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
     let exchange =
         Exchange { store: &store, seal: &seal, graph: &graph, clock: &SystemClock, random: &SystemRandom };
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&exchange, &request).await))).await
+    run(service_fn(async |request: Request| {
+        shared::http::respond(handler::handle(&exchange, &request).await)
+    }))
+    .await
 }

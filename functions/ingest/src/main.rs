@@ -26,11 +26,12 @@ async fn main() -> Result<(), Error> {
         .blobs(config::required("BLOBS_TABLE")?);
     let inbound = InboundQueue::new(aws.sqs(), config::required("INBOUND_QUEUE_URL")?);
     let answers = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
-    let settings =
-        Settings { burst: config::seconds("BURST_WINDOW_SECONDS", 2)?, retention: config::days("MESSAGE_RETENTION_DAYS")? };
+    let settings = Settings {
+        burst: config::seconds("BURST_WINDOW_SECONDS", 2)?,
+        retention: config::days("MESSAGE_RETENTION_DAYS")?,
+    };
     let memory = Memory::default();
-    let ingest =
-        Ingest {
+    let ingest = Ingest {
         store: &store,
         inbound: &inbound,
         answers: &answers,

@@ -63,7 +63,8 @@ async fn of_bots(
             return Ok((items, Some(format!("{bot}."))));
         }
         let in_cursor = cursor.bot.as_ref().is_none_or(|start| bot == start);
-        let page = store.clients_of(bot, after.take().filter(|_| in_cursor).as_deref(), limit - items.len()).await?;
+        let page =
+            store.clients_of(bot, after.take().filter(|_| in_cursor).as_deref(), limit - items.len()).await?;
         items.extend(page.items);
         if let Some(next) = page.next {
             return Ok((items, Some(format!("{bot}.{next}"))));

@@ -11,5 +11,6 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let aws = Aws::from_env()?;
     let store = Tables::new(aws.dynamodb()).clients(config::required("CLIENTS_TABLE")?);
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await))).await
+    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))
+        .await
 }

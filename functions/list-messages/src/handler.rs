@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::answer::Answer;
 use shared::domain::client::Client;
-use shared::domain::conversation::CustomerKey;
+use shared::domain::conversation::{CustomerKey, CustomerNames};
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use shared::domain::message::{Message, Sending, number_key, text_of};
 use shared::flows::content_of;
-use shared::http::{ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter};
+use shared::http::{
+    ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter,
+};
 use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
 
 /// A bot with more numbers than this names one.
@@ -81,7 +83,9 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
     let Some(customer) = customer else {
         return Ok(phones.map(|phone| Listing::Number(number_key(Some(bot), &phone))).collect());
     };
-    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else { return Ok(Vec::new()) };
+    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else {
+        return Ok(Vec::new());
+    };
     let mut listings = Vec::new();
     for phone in phones {
         if let Some(key) = store.find_customer(&phone, &name).await? {
@@ -114,7 +118,8 @@ fn item(message: &Message) -> Value {
         "direction": if message.origin.is_inbound() { "inbound" } else { "outbound" },
         "origin": message.origin,
         "phoneNumberId": message.phone_number_id,
-        "customer": message.customer,
+        "customer": customer(&message.customer),
+        "customerIds": message.customer,
         "type": kind,
         "content": content.get(kind),
         "timestamp": message.at,
@@ -135,9 +140,16 @@ fn item(message: &Message) -> Value {
     item
 }
 
+/// What `?customer=` takes: the phone where it is known, else the BSUID; nobody for a group.
+fn customer(names: &CustomerNames) -> Option<&str> {
+    names.wa_id.as_ref().map(AsRef::as_ref).or(names.bsuid.as_ref().map(AsRef::as_ref))
+}
+
 fn answer_of(answer: &Answer) -> Value {
     match answer {
-        Answer::Pending { due_at, attempts } => json!({"state": "pending", "dueAt": due_at, "attempts": attempts}),
+        Answer::Pending { due_at, attempts } => {
+            json!({"state": "pending", "dueAt": due_at, "attempts": attempts})
+        }
         Answer::Answered(id) => json!({"state": "answered", "messageId": id}),
         Answer::None(reason, id) => json!({"state": "none", "reason": reason, "messageId": id}),
     }

@@ -14,5 +14,6 @@ async fn main() -> Result<(), Error> {
         .clients(config::required("CLIENTS_TABLE")?)
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?);
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await))).await
+    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))
+        .await
 }

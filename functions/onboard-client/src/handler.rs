@@ -1,9 +1,8 @@
 //! Onboarding by request and by schedule: both continue the same ledger.
 
-use std::time::Duration;
-
 use lambda_http::http::Method;
-use lambda_http::{Body, Request};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::OnboardingId;
@@ -16,8 +15,6 @@ use shared::ports::{Clock, Random, Seal};
 use shared::queue::scheduled_job;
 
 const NOT_FOUND: &str = "onboarding_not_found";
-/// API Gateway ends a call at 30 s. Being cut off here is like a crash: the schedule continues.
-const TIME: Duration = Duration::from_secs(22);
 /// How many onboardings one run of the schedule continues; the next run takes the rest.
 const DUE_AT_ONCE: usize = 20;
 
@@ -39,25 +36,21 @@ pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     }
 }
 
-/// The schedule's event comes through as the body of a request without a caller. A caller cannot forge
-/// it: what comes through API Gateway has a request context.
+/// The schedule's event comes through as the body of a request without API Gateway's context, which no
+/// caller can leave out.
 fn is_schedule(request: &Request) -> bool {
-    use lambda_http::RequestExt;
-    let through_gateway =
-        matches!(request.request_context_ref(), Some(lambda_http::request::RequestContext::ApiGatewayV2(_)));
+    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
+        return false;
+    }
     let event: Option<Value> = serde_json::from_slice(request.body()).ok();
-    !through_gateway && event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
+    event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
 }
 
 async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     onboard: &Onboard<'_, S, K, G, C, R>,
 ) -> Result<Response<Body>, ApiError> {
-    // Cut off before Lambda does it: what is left is due again at the next run.
-    let continued = match tokio::time::timeout(TIME, onboard.run_due(DUE_AT_ONCE)).await {
-        Ok(continued) => Some(continued?),
-        Err(_) => None,
-    };
-    Ok(answer(StatusCode::OK, &json!({ "continued": continued })))
+    let due = onboard.run_due(DUE_AT_ONCE).await?;
+    Ok(answer(StatusCode::OK, &json!({ "due": due })))
 }
 
 async fn find<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
@@ -81,9 +74,7 @@ async fn go_on<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     let onboarding = find(onboard, caller, &id).await?;
     if onboarding.status == OnboardingStatus::Open {
         onboard.hear(&onboarding, heard, pin).await?;
-        if let Ok(result) = tokio::time::timeout(TIME, onboard.run(&id)).await {
-            result?;
-        }
+        onboard.run(&id).await?;
     }
     let onboarding = find(onboard, caller, &id).await?;
     match onboarding.status {
@@ -190,7 +181,8 @@ fn step(record: &StepRecord) -> Value {
         step["cause"] = json!({ "code": cause.code, "detail": cause.detail, "turn": cause.turn });
         step["action"] = cause.action.as_str().into();
         if let Some(meta) = &cause.meta {
-            step["cause"]["meta"] = json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
+            step["cause"]["meta"] =
+                json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
         }
     }
     step

@@ -41,7 +41,8 @@ async fn main() -> Result<(), Error> {
         random: &SystemRandom,
         settings: &settings,
     };
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&onboard, &request).await))).await
+    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&onboard, &request).await)))
+        .await
 }
 
 /// A Solution Partner pays by its credit line and needs its system user; a Tech Provider has neither.
@@ -51,7 +52,8 @@ async fn partner(secrets: &Secrets) -> Result<(Partner, Option<PartnerAccess>), 
         Some("tech_provider") => return Ok((Partner::TechProvider, None)),
         Some(_) => return Err("setting PARTNER_KIND must be solution_partner or tech_provider".into()),
     }
-    let system_user_token = secrets.required::<AccessToken>(&config::required("SYSTEM_USER_TOKEN_ARN")?).await?;
+    let system_user_token =
+        secrets.required::<AccessToken>(&config::required("SYSTEM_USER_TOKEN_ARN")?).await?;
     let access = PartnerAccess {
         business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
         credit_line_id: config::required("CREDIT_LINE_ID")?,

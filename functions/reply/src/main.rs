@@ -36,8 +36,10 @@ async fn main() -> Result<(), Error> {
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
     let model_key = secrets.get::<ModelKey>(&config::required("MODEL_KEY_ARN")?).await?;
     let model = ChatModel::new(ModelConfig::from_env(model_key)?)?;
-    let settings =
-        Settings { claim: config::seconds("CLAIM_SECONDS", 90)?, retention: config::days("MESSAGE_RETENTION_DAYS")? };
+    let settings = Settings {
+        claim: config::seconds("CLAIM_SECONDS", 90)?,
+        retention: config::days("MESSAGE_RETENTION_DAYS")?,
+    };
     let reply = Reply {
         sender: Sender {
             store: &store,

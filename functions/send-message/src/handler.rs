@@ -14,10 +14,10 @@ use shared::domain::meta_error::{MetaError, Remedy};
 use shared::domain::raw::{Packed, sha256};
 use shared::domain::status::Statuses;
 use shared::flows::send::{Delivery, Sender};
-use shared::http::{ApiError, Caller, Members, Response, StatusCode, header, json as answer};
+use shared::http::{ApiError, Caller, Members, PROBLEM, Response, StatusCode, header, json as answer};
 use shared::ports::{
-    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadGrants,
-    RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
+    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
+    ReadGrants, RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
 };
 
 /// How long an idempotency key is honoured (design of the HTTP API).
@@ -98,17 +98,17 @@ where
             Begun::OtherBody => return Err(other_body()),
             Begun::Done(saved) => return Ok(replay(saved)),
         }
-        // An abandoned request goes on with the same message: what was sent is found, not sent again. The body
-        // is part of its name: a key that was freed by a refusal must not send what the first body said.
-        let id = MessageId::of_request(&caller.name(), &format!("{key}#{hash}"));
-        let result = self.send(id, bot, members).await;
+        // An abandoned request goes on with the same message: what was sent is found, not sent again.
+        // The body is part of the name: a key that was free again never sends another body's message.
+        let result =
+            self.send(MessageId::of_request(&caller.name(), &format!("{key}#{hash}")), bot, members).await;
         match &result {
             Ok(response) => {
                 let body = String::from_utf8_lossy(response.body()).into_owned();
                 let saved = SavedResponse { status: response.status().as_u16(), body };
                 store.finish_request(&record, &saved).await?;
             }
-            // Nothing was sent: the key may be used again.
+            // Nothing was decided: the key may be used again.
             Err(_) => store.forget_request(&record).await?,
         }
         result
@@ -161,8 +161,9 @@ where
         let phone = &order.client.phone_number_id;
         let customer = match &order.draft.recipient {
             Recipient::Person(names) => self.sender.store.resolve_customer(phone, names).await?,
-            Recipient::Group(group) => CustomerKey::group(group)
-                .map_err(|_| ApiError::bad_request("invalid_message", "to is not a group's id.", "Send Meta's group id."))?,
+            Recipient::Group(group) => CustomerKey::group(group).map_err(|_| {
+                ApiError::bad_request("invalid_message", "to is not a group's id.", "Send Meta's group id.")
+            })?,
         };
         Ok(ConversationId::new(phone, &customer))
     }
@@ -175,7 +176,9 @@ where
         }
         let conversation = self.sender.store.conversation(id).await?;
         match conversation.and_then(|conversation| conversation.window_ends_at) {
-            Some(end) if end <= self.sender.clock.now() => Err(window_closed().with_member("windowEndedAt", end.to_string())),
+            Some(end) if end <= self.sender.clock.now() => {
+                Err(window_closed().with_member("windowEndedAt", end.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -200,7 +203,10 @@ where
             recorded_at: now,
             // A body is at most 256 KiB, which one item always holds.
             raw: Packed::new(recorded.to_string().as_bytes()).raw,
-            reply_to: recorded.pointer("/context/message_id").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+            reply_to: recorded
+                .pointer("/context/message_id")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse().ok()),
             answer: None,
             sending: Some(self.sender.intended()),
             statuses: Statuses::default(),
@@ -256,16 +262,25 @@ fn window_closed() -> ApiError {
 }
 
 fn invalid_message(error: InvalidDraft) -> ApiError {
-    ApiError::bad_request("invalid_message", format!("{error}."), format!("Change {} and send it again.", error.member))
-        .with_member("member", error.member)
+    ApiError::bad_request(
+        "invalid_message",
+        format!("{error}."),
+        format!("Change {} and send it again.", error.member),
+    )
+    .with_member("member", error.member)
 }
 
 fn replay(saved: SavedResponse) -> Response<Body> {
     let status = StatusCode::from_u16(saved.status).unwrap_or(StatusCode::OK);
     let body: Value = serde_json::from_str(&saved.body).unwrap_or_default();
-    answer(status, &body)
+    let mut response = answer(status, &body);
+    if status.is_client_error() {
+        response.headers_mut().insert("content-type", PROBLEM.parse().expect("a valid header"));
+    }
+    response
 }
 
+/// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.
 fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError> {
     let queued = |status: &str| {
         Ok(answer(StatusCode::ACCEPTED, &json!({"messageId": order.id, "wamid": null, "status": status})))
@@ -278,9 +293,11 @@ fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError
         Delivery::InProgress(_) => queued("queued"),
         Delivery::NoToken => Err(reconnect()),
         Delivery::NotSent { pause, error } => Err(not_sent(pause, error.as_ref())),
-        Delivery::Refused(error) => Err(refused(&error)),
+        // An answer for good: the same request gets it again.
+        Delivery::Refused(error) => {
+            Ok(refused(&error).with_member("messageId", order.id.as_ref()).into_response())
+        }
     }
-    .map_err(|error: ApiError| error.with_member("messageId", order.id.as_ref()))
 }
 
 fn reconnect() -> ApiError {
@@ -313,7 +330,11 @@ fn refused(error: &MetaError) -> ApiError {
             "Meta refuses paid messages of this client.",
             "Mend the client's payment method or credit line at Meta.",
         ),
-        _ => ApiError::unprocessable("refused_by_meta", format!("Meta refused the message: {}", error.details), "Change what Meta names."),
+        _ => ApiError::unprocessable(
+            "refused_by_meta",
+            format!("Meta refused the message: {}", error.details),
+            "Change what Meta names.",
+        ),
     }
     .with_meta(error)
 }

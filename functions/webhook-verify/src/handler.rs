@@ -19,7 +19,11 @@ pub(crate) fn handle(token: &VerifyToken, request: &Request) -> Result<Response<
         ));
     }
     let challenge = parameter("hub.challenge").filter(|c| is_challenge(c)).ok_or_else(|| {
-        ApiError::bad_request("missing_challenge", "hub.challenge is missing or ill-formed.", "Send Meta's challenge.")
+        ApiError::bad_request(
+            "missing_challenge",
+            "hub.challenge is missing or ill-formed.",
+            "Send Meta's challenge.",
+        )
     })?;
     let mut response = Response::new(Body::Text(challenge));
     let headers = response.headers_mut();
@@ -45,7 +49,9 @@ mod tests {
         let event = change(include_str!("../../../events/webhook-verify.json"));
         let token = VerifyToken::try_from("local-verify-token".to_owned()).unwrap();
         match handle(&token, &from_str(&event).unwrap()) {
-            Ok(response) => Ok((response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned())),
+            Ok(response) => {
+                Ok((response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned()))
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -57,8 +63,14 @@ mod tests {
 
     #[test]
     fn a_wrong_word_or_mode_is_forbidden() {
-        for (from, to) in [("local-verify-token", "other"), ("local-verify-token", ""), ("subscribe", "unsubscribe")] {
-            assert_eq!(answer(|event| event.replace(from, to)), Err("403 wrong_verify_token".to_owned()), "{to}");
+        for (from, to) in
+            [("local-verify-token", "other"), ("local-verify-token", ""), ("subscribe", "unsubscribe")]
+        {
+            assert_eq!(
+                answer(|event| event.replace(from, to)),
+                Err("403 wrong_verify_token".to_owned()),
+                "{to}"
+            );
         }
     }
 

@@ -39,10 +39,19 @@ pub(crate) struct Emulator {
     endpoint: String,
 }
 
+/// How the emulator works.
+#[derive(Clone, Copy)]
+pub(crate) struct Mode<'a> {
+    /// The folder of what it keeps.
+    pub(crate) state: &'a str,
+    /// Whether a function may do only what its role says.
+    pub(crate) enforce_roles: bool,
+}
+
 impl Emulator {
-    /// Starts it on the reserved port; [`deploy`] waits until it answers. `state` is the folder of what it
-    /// keeps.
-    pub(crate) fn start(python: &Path, dir: &StateDir, state: &str, port: TcpListener) -> Result<Self> {
+    /// Starts it on the reserved port; [`deploy`] waits until it answers.
+    pub(crate) fn start(python: &Path, dir: &StateDir, mode: Mode<'_>, port: TcpListener) -> Result<Self> {
+        let Mode { state, enforce_roles } = mode;
         let log = dir.file("logs/ministack.log");
         let log = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = log.try_clone().context("the emulator's log cannot be shared")?;
@@ -63,8 +72,7 @@ impl Emulator {
             .env("GATEWAY_PORT", address.port().to_string())
             .env("PERSIST_STATE", "1")
             .env("STATE_DIR", dir.file(state))
-            // Roles are not enforced: the emulator never matches conditions on encryption contexts.
-            .env("AUTH", "false")
+            .env("AUTH", enforce_roles.to_string())
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .stdin(Stdio::piped())
@@ -125,6 +133,7 @@ pub(crate) struct Deployment<'a> {
     pub(crate) dir: &'a StateDir,
     pub(crate) binaries: &'a Path,
     pub(crate) parameters: &'a BTreeMap<String, String>,
+    pub(crate) enforce_roles: bool,
 }
 
 /// What came out of a deployment.
@@ -197,6 +206,7 @@ pub(crate) async fn deploy(
         .arg(parameters)
         .arg(deployment.binaries)
         .arg(deployment.dir.file("logs"))
+        .args(deployment.enforce_roles.then_some("roles"))
         .envs(CREDENTIALS)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tokio::select! {

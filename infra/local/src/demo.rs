@@ -19,15 +19,15 @@ const QUESTION: &str = "Hello! Do you have rye bread today?";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Plays it against a running stack. An error names the step that failed.
-pub async fn run(stack: &StackInfo) -> Result<()> {
+/// Plays it against a running stack, printing each step unless `quiet`. An error names the step that failed.
+pub async fn run(stack: &StackInfo, quiet: bool) -> Result<()> {
     let tokens = stack.tokens.as_ref().context(
         "the demo needs the Meta simulator: remove FACEBOOK_APP_ID from .env (with a real app, sign up on \
          the page instead)",
     )?;
     let bot = BOTS[0];
     let token = tokens.bots.get(bot).with_context(|| format!("stack.json has no token of {bot}"))?;
-    let demo = Demo { http: http_client::client()?, stack, token, progress: Progress::new(false) };
+    let demo = Demo { http: http_client::client()?, stack, token, progress: Progress::new(quiet) };
     demo.play(bot).await
 }
 

@@ -30,6 +30,7 @@ pub use stack::{Stack, running, token};
 pub const BOTS: [&str; 2] = ["demo-bakery", "demo-florist"];
 
 /// The folder that holds `template.yaml`, `functions` and `web`.
-fn root() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+fn root() -> &'static std::path::Path {
+    let this_crate = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_crate.ancestors().nth(2).unwrap_or(this_crate)
 }

@@ -53,7 +53,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         return say(&switchboard::token(&options, &caller)?);
     }
     if let (Some(Action::Demo), Some(info)) = (&arguments.command, switchboard::running(&options)?) {
-        return switchboard::demo::run(&info).await;
+        return switchboard::demo::run(&info, false).await;
     }
     let mut stop = Stop::listen()?;
     let mut stack = tokio::select! {
@@ -62,7 +62,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     };
     let outcome = match arguments.command {
         Some(Action::Demo) => tokio::select! {
-            outcome = switchboard::demo::run(&stack.info) => outcome,
+            outcome = switchboard::demo::run(&stack.info, false) => outcome,
             () = stop.asked() => Err(anyhow::anyhow!("the demo was stopped")),
         },
         _ => {

@@ -19,6 +19,9 @@ pub struct Options {
     pub overrides: BTreeMap<String, String>,
     /// Print nothing.
     pub quiet: bool,
+    /// Let each function do only what its role in the template says. Off by default, so that the endpoint
+    /// takes unsigned calls, too; a stack is one or the other for good.
+    pub enforce_roles: bool,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             fresh: false,
             overrides: BTreeMap::new(),
             quiet: false,
+            enforce_roles: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use meta_simulator::Simulator;
 use tokio::process::Command;
 
-use crate::cloud::{self, Deployed, Deployment, Emulator};
+use crate::cloud::{self, Deployed, Deployment, Emulator, Mode};
 use crate::front::{self, Api, Front, PageConfig};
 use crate::info::StackInfo;
 use crate::options::{Options, Reserved};
@@ -54,8 +54,9 @@ impl Stack {
         };
         progress.say("cloud        starting");
         // What was kept for the simulator's clients is nothing to a real app, and the other way round.
-        let kept = if settings.real { "cloud-real" } else { "cloud" };
-        let mut emulator = Emulator::start(&python, &dir, kept, aws_port)?;
+        let state = if settings.real { "cloud-real" } else { "cloud" };
+        let mode = Mode { state, enforce_roles: options.enforce_roles };
+        let mut emulator = Emulator::start(&python, &dir, mode, aws_port)?;
         let origins = Origins {
             front: front_origin,
             aws: emulator.endpoint().to_owned(),
@@ -73,8 +74,13 @@ impl Stack {
         });
         // Before the deployment: the emulator fetches the tokens' key from it.
         let server = front::serve(front.clone(), front_port)?;
-        let deployment =
-            Deployment { python: &python, dir: &dir, binaries: &binaries, parameters: &parameters };
+        let deployment = Deployment {
+            python: &python,
+            dir: &dir,
+            binaries: &binaries,
+            parameters: &parameters,
+            enforce_roles: options.enforce_roles,
+        };
         let deployed = cloud::deploy(&mut emulator, deployment, progress).await?;
         front.api.is_at(deployed.api_base(emulator.endpoint())?);
 

@@ -193,13 +193,17 @@ fn settings_of(function: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_function_is_given_every_setting_that_it_reads() {
+fn each_function_is_given_the_settings_that_it_reads_and_no_other_names_of_resources() {
     let template = template();
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let binary = template["Resources"][name]["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
         let own = &function["Environment"]["Variables"];
         let common = &template["Globals"]["Function"]["Environment"]["Variables"];
-        for setting in settings_of(binary) {
+        let read = settings_of(binary);
+        for (setting, _) in own.as_mapping().unwrap() {
+            assert!(read.contains(setting.as_str().unwrap()), "{binary} never reads {setting:?}");
+        }
+        for setting in read {
             let given = !own[setting.as_str()].is_null() || !common[setting.as_str()].is_null();
             assert!(given, "{binary} reads {setting}, which template.yaml does not give it");
         }

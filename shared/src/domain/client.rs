@@ -49,7 +49,7 @@ pub struct Client {
     pub sealed_pin: Option<Sealed>,
     /// When it first became active.
     pub onboarded_at: Option<Timestamp>,
-    /// When the last message went either way; kept to the minute.
+    /// When a customer last wrote; kept to the minute.
     pub last_message_at: Option<Timestamp>,
     /// When the record was made.
     pub created_at: Timestamp,

@@ -48,7 +48,8 @@ impl TryFrom<String> for CustomerKey {
 
 /// A group has its own key, so that a participant's private chat stays apart from it.
 fn is_group(s: &str) -> bool {
-    s.strip_prefix("group:").is_some_and(|id| !id.is_empty() && id.len() <= 200 && !id.contains(char::is_control))
+    s.strip_prefix("group:")
+        .is_some_and(|id| !id.is_empty() && id.len() <= 200 && !id.contains(char::is_control))
 }
 
 impl CustomerKey {

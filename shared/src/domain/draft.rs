@@ -79,7 +79,15 @@ impl Draft {
             problem: format!("is missing: a message of type {kind} needs an object of that name"),
         })?;
         check_content(&kind, content)?;
-        let ours = ["botId", "phoneNumberId", "to", "recipient", "recipient_type", "messaging_product", "biz_opaque_callback_data"];
+        let ours = [
+            "botId",
+            "phoneNumberId",
+            "to",
+            "recipient",
+            "recipient_type",
+            "messaging_product",
+            "biz_opaque_callback_data",
+        ];
         let message = body.iter().filter(|(name, _)| !ours.contains(&name.as_str()));
         Ok(Self {
             recipient: recipient(body)?,
@@ -125,7 +133,10 @@ impl Draft {
 pub fn call_of(recorded: &Value, recipient: &Recipient, intent: &MessageId) -> Value {
     let mut call = recorded.as_object().cloned().unwrap_or_default();
     let caller = call.remove("biz_opaque_callback_data");
-    let data = CallbackData { intent: Some(intent.clone()), caller: caller.as_ref().and_then(Value::as_str).map(str::to_owned) };
+    let data = CallbackData {
+        intent: Some(intent.clone()),
+        caller: caller.as_ref().and_then(Value::as_str).map(str::to_owned),
+    };
     call.insert("biz_opaque_callback_data".to_owned(), Value::from(data.to_string()));
     call.insert("messaging_product".to_owned(), "whatsapp".into());
     match recipient {
@@ -185,14 +196,22 @@ fn recipient(body: &Map<String, Value>) -> Result<Recipient, InvalidDraft> {
     };
     if text("recipient_type")? == Some("group") {
         let group = text("to")?.filter(|id| CustomerKey::group(id).is_ok());
-        return group.map(|id| Recipient::Group(id.to_owned())).map_or_else(|| invalid("to", "must be the group's id"), Ok);
+        return group
+            .map(|id| Recipient::Group(id.to_owned()))
+            .map_or_else(|| invalid("to", "must be the group's id"), Ok);
     }
     let wa_id = text("to")?.map(phone).transpose()?;
     let bsuid = text("recipient")?
-        .map(|id| id.parse::<Bsuid>().or_else(|_| invalid("recipient", "must be a business-scoped user id, as US.…")))
+        .map(|id| {
+            id.parse::<Bsuid>()
+                .or_else(|_| invalid("recipient", "must be a business-scoped user id, as US.…"))
+        })
         .transpose()?;
     if wa_id.is_none() && bsuid.is_none() {
-        return invalid("to", "is missing: give to (a phone number) or recipient (a business-scoped user id)");
+        return invalid(
+            "to",
+            "is missing: give to (a phone number) or recipient (a business-scoped user id)",
+        );
     }
     Ok(Recipient::Person(CustomerNames { wa_id, bsuid }))
 }
@@ -221,7 +240,9 @@ fn check_content(kind: &str, content: &Value) -> Result<(), InvalidDraft> {
     let at = Member { path: kind.to_owned(), value: content };
     match kind {
         "text" => at.text("body", 1, LONGEST_TEXT),
-        "image" | "video" | "document" => at.media().and_then(|()| at.optional_text("caption", LONGEST_CAPTION)),
+        "image" | "video" | "document" => {
+            at.media().and_then(|()| at.optional_text("caption", LONGEST_CAPTION))
+        }
         "audio" | "sticker" => at.media(),
         "location" => at.number("latitude", 90.0).and_then(|()| at.number("longitude", 180.0)),
         "contacts" => check_contacts(&at),
@@ -238,7 +259,11 @@ fn check_contacts(at: &Member<'_>) -> Result<(), InvalidDraft> {
         return invalid(&at.path, format!("must be a list of 1 to {MOST_CARDS} cards"));
     }
     for (index, card) in cards.iter().enumerate() {
-        Member { path: format!("contacts[{index}]"), value: card }.object("name")?.text("formatted_name", 1, 1024)?;
+        Member { path: format!("contacts[{index}]"), value: card }.object("name")?.text(
+            "formatted_name",
+            1,
+            1024,
+        )?;
     }
     Ok(())
 }
@@ -321,7 +346,10 @@ impl<'a> Member<'a> {
     fn text(&self, name: &str, least: usize, most: usize) -> Result<(), InvalidDraft> {
         match self.value.get(name) {
             Some(Value::String(text)) if (least..=most).contains(&units(text)) => Ok(()),
-            _ => invalid(format!("{}.{name}", self.path), format!("must be text of {least} to {most} characters")),
+            _ => invalid(
+                format!("{}.{name}", self.path),
+                format!("must be text of {least} to {most} characters"),
+            ),
         }
     }
 
@@ -337,7 +365,9 @@ impl<'a> Member<'a> {
         };
         match number {
             Some(number) if number.abs() <= bound => Ok(()),
-            _ => invalid(format!("{}.{name}", self.path), format!("must be a number from -{bound} to {bound}")),
+            _ => {
+                invalid(format!("{}.{name}", self.path), format!("must be a number from -{bound} to {bound}"))
+            }
         }
     }
 
@@ -376,9 +406,10 @@ mod tests {
 
     #[test]
     fn a_text_to_a_phone_number_becomes_metas_call_with_our_id() {
-        let draft = parse(json!({"botId": "b", "to": "+1 (555) 010-0123", "type": "text", "text": {"body": "Hi"},
+        let draft =
+            parse(json!({"botId": "b", "to": "+1 (555) 010-0123", "type": "text", "text": {"body": "Hi"},
             "biz_opaque_callback_data": "mine"}))
-        .unwrap();
+            .unwrap();
         let intent = MessageId::random([1; 16]);
         let call = draft.call(&intent);
         assert_eq!(call["to"], "15550100123");
@@ -397,8 +428,10 @@ mod tests {
 
     #[test]
     fn each_refusal_names_its_member() {
-        let buttons = |n: usize| json!({"type": "button", "body": {"text": "?"}, "action": {"buttons":
-            vec![json!({"type": "reply", "reply": {"id": "1", "title": "Yes"}}); n]}});
+        let buttons = |n: usize| {
+            json!({"type": "button", "body": {"text": "?"}, "action": {"buttons":
+            vec![json!({"type": "reply", "reply": {"id": "1", "title": "Yes"}}); n]}})
+        };
         for (body, member) in [
             (json!({"to": "15550100123"}), "type"),
             (json!({"to": "15550100123", "type": "fax"}), "type"),
@@ -410,18 +443,37 @@ mod tests {
             (json!({"to": "abc", "type": "text", "text": {"body": "x"}}), "to"),
             (json!({"to": 5, "type": "text", "text": {"body": "x"}}), "to"),
             (json!({"recipient": "15550100123", "type": "text", "text": {"body": "x"}}), "recipient"),
-            (json!({"to": "15550100123", "type": "image", "image": {"id": "1", "link": "https://x.example"}}), "image"),
-            (json!({"to": "15550100123", "type": "location", "location": {"latitude": 91, "longitude": 1}}), "location.latitude"),
+            (
+                json!({"to": "15550100123", "type": "image", "image": {"id": "1", "link": "https://x.example"}}),
+                "image",
+            ),
+            (
+                json!({"to": "15550100123", "type": "location", "location": {"latitude": 91, "longitude": 1}}),
+                "location.latitude",
+            ),
             (json!({"to": "15550100123", "type": "contacts", "contacts": []}), "contacts"),
-            (json!({"to": "15550100123", "type": "template", "template": {"name": "A", "language": {"code": "en"}}}), "template.name"),
-            (json!({"to": "15550100123", "type": "template", "template": {"name": "a"}}), "template.language"),
-            (json!({"to": "15550100123", "type": "interactive", "interactive": buttons(4)}), "interactive.action.buttons"),
-            (json!({"to": "15550100123", "type": "text", "text": {"body": "x"}, "biz_opaque_callback_data": "x".repeat(476)}),
-             "biz_opaque_callback_data"),
+            (
+                json!({"to": "15550100123", "type": "template", "template": {"name": "A", "language": {"code": "en"}}}),
+                "template.name",
+            ),
+            (
+                json!({"to": "15550100123", "type": "template", "template": {"name": "a"}}),
+                "template.language",
+            ),
+            (
+                json!({"to": "15550100123", "type": "interactive", "interactive": buttons(4)}),
+                "interactive.action.buttons",
+            ),
+            (
+                json!({"to": "15550100123", "type": "text", "text": {"body": "x"}, "biz_opaque_callback_data": "x".repeat(476)}),
+                "biz_opaque_callback_data",
+            ),
         ] {
             assert_eq!(parse(body.clone()).unwrap_err().member, member, "{body}");
         }
-        assert!(parse(json!({"to": "15550100123", "type": "interactive", "interactive": buttons(3)})).is_ok());
+        assert!(
+            parse(json!({"to": "15550100123", "type": "interactive", "interactive": buttons(3)})).is_ok()
+        );
     }
 
     #[test]

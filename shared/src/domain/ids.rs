@@ -213,9 +213,9 @@ impl MessageId {
     #[must_use]
     pub fn is_intent(&self) -> bool {
         ["ans_", "msg_"].iter().any(|prefix| {
-            self.0.strip_prefix(prefix).is_some_and(|tail| {
-                tail.len() == HASH_DIGITS && tail.bytes().all(|b| b.is_ascii_hexdigit())
-            })
+            self.0
+                .strip_prefix(prefix)
+                .is_some_and(|tail| tail.len() == HASH_DIGITS && tail.bytes().all(|b| b.is_ascii_hexdigit()))
         })
     }
 }

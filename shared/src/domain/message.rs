@@ -153,8 +153,14 @@ mod tests {
         for (message, text) in [
             (json!({"type":"text","text":{"body":"Hi"}}), Some("Hi")),
             (json!({"type":"image","image":{"caption":"Cake"}}), Some("Cake")),
-            (json!({"type":"interactive","interactive":{"type":"list_reply","list_reply":{"title":"Two"}}}), Some("Two")),
-            (json!({"type":"interactive","interactive":{"type":"button","body":{"text":"Choose"}}}), Some("Choose")),
+            (
+                json!({"type":"interactive","interactive":{"type":"list_reply","list_reply":{"title":"Two"}}}),
+                Some("Two"),
+            ),
+            (
+                json!({"type":"interactive","interactive":{"type":"button","body":{"text":"Choose"}}}),
+                Some("Choose"),
+            ),
             (json!({"type":"interactive"}), None),
             (json!({"type":"audio","audio":{"id":"1"}}), None),
             (json!({}), None),

@@ -82,7 +82,11 @@ fn split(text: &str) -> Vec<Content> {
     let Ok(pieces) = webhook::pieces(text) else { return parts(text.as_bytes()) };
     webhook::regroup(&pieces, PARCEL_LIMIT)
         .into_iter()
-        .flat_map(|body| if body.len() <= PARCEL_LIMIT { vec![Content::Body(body)] } else { parts(body.as_bytes()) })
+        .flat_map(
+            |body| {
+                if body.len() <= PARCEL_LIMIT { vec![Content::Body(body)] } else { parts(body.as_bytes()) }
+            },
+        )
         .collect()
 }
 
@@ -125,9 +129,9 @@ pub fn batches(parcels: &[Parcel]) -> Vec<&[Parcel]> {
 /// (AWS, SQS `SendMessage`, 2026: `#x9 | #xA | #xD | #x20–#xD7FF | #xE000–#xFFFD | #x10000–#x10FFFF`).
 fn is_sqs_text(text: &str) -> bool {
     !text.is_empty()
-        && !text.chars().any(|c| {
-            matches!(c, '\u{fffe}' | '\u{ffff}') || (c < ' ' && !matches!(c, '\t' | '\n' | '\r'))
-        })
+        && !text
+            .chars()
+            .any(|c| matches!(c, '\u{fffe}' | '\u{ffff}') || (c < ' ' && !matches!(c, '\t' | '\n' | '\r')))
 }
 
 #[cfg(test)]
@@ -158,8 +162,10 @@ mod tests {
 
     fn body_of(messages: usize, text_len: usize) -> String {
         let messages: Vec<_> = (0..messages)
-            .map(|i| json!({"from": "15550100123", "id": format!("wamid.{i}"), "timestamp": "1795000000",
-                            "type": "text", "text": {"body": "x".repeat(text_len)}}))
+            .map(|i| {
+                json!({"from": "15550100123", "id": format!("wamid.{i}"), "timestamp": "1795000000",
+                            "type": "text", "text": {"body": "x".repeat(text_len)}})
+            })
             .collect();
         json!({"object": "whatsapp_business_account", "entry": [{"id": "228", "changes": [{"field": "messages",
             "value": {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "117"},
@@ -210,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_batch_holds_at_most_ten_and_one_mebibyte() {
-        let parcel = |len| Parcel { content: Content::Body("x".repeat(len)), received_at: Timestamp::UNIX_EPOCH };
+        let parcel =
+            |len| Parcel { content: Content::Body("x".repeat(len)), received_at: Timestamp::UNIX_EPOCH };
         assert_eq!(batches(&vec![parcel(10); 21]).iter().map(|b| b.len()).collect::<Vec<_>>(), [10, 10, 1]);
         assert_eq!(batches(&vec![parcel(600_000); 3]).len(), 3);
         assert!(batches(&[]).is_empty());

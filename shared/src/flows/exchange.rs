@@ -71,7 +71,12 @@ where
     ///
     /// # Errors
     /// [`ExchangeError`]; the onboarding's ledger says the same.
-    pub async fn run(&self, code: &SignupCode, bot: &BotId, claims: Claims) -> Result<Onboarding, ExchangeError> {
+    pub async fn run(
+        &self,
+        code: &SignupCode,
+        bot: &BotId,
+        claims: Claims,
+    ) -> Result<Onboarding, ExchangeError> {
         let now = self.clock.now();
         let new = Onboarding { claims, ..Onboarding::new(OnboardingId::of_code(code), bot.clone(), now) };
         let id = new.id.clone();
@@ -124,7 +129,9 @@ where
                 self.save(onboarding, owner).await?;
             }
             // The token is safe, and `grant_verified` asks again.
-            Err(error) => tracing::warn!(onboarding.id = %onboarding.id, error = %Chain(&error), "token not examined yet"),
+            Err(error) => {
+                tracing::warn!(onboarding.id = %onboarding.id, error = %Chain(&error), "token not examined yet")
+            }
         }
         Ok(())
     }
@@ -170,10 +177,20 @@ fn refusal(error: GraphError, id: &OnboardingId) -> (Cause, ExchangeError) {
         Some(meta) => cause.with_meta(meta.clone()),
         None => cause,
     };
-    let transient = meta.as_ref().is_some_and(|m| matches!(m.remedy(), crate::domain::meta_error::Remedy::Retry | crate::domain::meta_error::Remedy::SlowDown(_)));
+    let transient = meta.as_ref().is_some_and(|m| {
+        matches!(
+            m.remedy(),
+            crate::domain::meta_error::Remedy::Retry | crate::domain::meta_error::Remedy::SlowDown(_)
+        )
+    });
     match (meta.as_ref().and_then(|m| m.subcode), &error) {
         (Some(EXPIRED), _) => {
-            let cause = Cause::new(CODE_EXPIRED, Turn::NewSignup, "The signup code was older than 30 seconds.", AGAIN);
+            let cause = Cause::new(
+                CODE_EXPIRED,
+                Turn::NewSignup,
+                "The signup code was older than 30 seconds.",
+                AGAIN,
+            );
             (with_meta(cause), ExchangeError::CodeExpired(error))
         }
         (Some(USED), _) => (with_meta(spent()), ExchangeError::CodeSpent(id.clone())),

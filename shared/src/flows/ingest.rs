@@ -131,13 +131,20 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     /// Stores a part; the last one to arrive, whichever it is, puts the whole together.
-    async fn part(&self, header: &PartHeader, base64: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn part(
+        &self,
+        header: &PartHeader,
+        base64: &str,
+        received_at: Timestamp,
+    ) -> Result<Tally, StoreError> {
         let Ok(bytes) = STANDARD.decode(base64) else {
             return self.quarantine(base64.as_bytes(), "damaged_part", received_at).await;
         };
         let expires_at = Some(self.clock.now() + PARTS_KEPT);
         self.store.put_part(header, &bytes, expires_at).await?;
-        let Some(parts) = self.store.parts(&header.name, header.count).await? else { return Ok(Tally::default()) };
+        let Some(parts) = self.store.parts(&header.name, header.count).await? else {
+            return Ok(Tally::default());
+        };
         match join(&parts, &header.name) {
             Ok(whole) => match std::str::from_utf8(&whole) {
                 Ok(body) => self.body(body, received_at).await,
@@ -178,7 +185,8 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Some(error) if failed.len() == pieces.len() => Err(error),
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
-                let alone: Vec<Parcel> = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
+                let alone: Vec<Parcel> =
+                    failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
                 self.inbound.send_inbound(&alone, ALONE_AFTER).await?;
                 Ok(tally)
             }
@@ -248,7 +256,9 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         if let Some(client) = &client {
             self.touch(client, &message).await?;
             if matches!(answer, Some(Answer::Pending { .. })) {
-                self.answers.send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst).await?;
+                self.answers
+                    .send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst)
+                    .await?;
             }
         }
         Ok(Tally { messages: 1, ..Tally::default() })
@@ -326,7 +336,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             && let Some(question) = &message.reply_to
         {
             // Any status proves that Meta took the answer, should nobody have recorded that. Not only the
-            // first: two at once each see the other, and a crash here must not lose the last proof.
+            // first: two that come at once can both find the other already there.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
         Ok(Tally { statuses: 1, ..Tally::default() })
@@ -360,7 +370,12 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         Ok(Tally { other: 1, ..Tally::default() })
     }
 
-    async fn quarantine(&self, bytes: &[u8], reason: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn quarantine(
+        &self,
+        bytes: &[u8],
+        reason: &str,
+        received_at: Timestamp,
+    ) -> Result<Tally, StoreError> {
         let raw = keep(self.store, bytes, None).await?;
         let id = sha256(bytes);
         tracing::warn!(quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");

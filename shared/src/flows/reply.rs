@@ -260,13 +260,18 @@ where
         if !bot.settings.model_enabled || !self.model.is_configured() {
             return Err(none(NoAnswer::NoRule));
         }
-        let prompt = Prompt { instructions: bot.settings.instructions.clone(), turns: turns(message, &content, history) };
+        let prompt = Prompt {
+            instructions: bot.settings.instructions.clone(),
+            turns: turns(message, &content, history),
+        };
         match self.model.complete(&prompt).await {
             Ok(completion) => Ok(completion.text),
             Err(error) => {
                 tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
                 Err(match error {
-                    ModelError::Unavailable(_) if attempts(message) < MOST_ATTEMPTS => Ended::Later(FIRST_PAUSE),
+                    ModelError::Unavailable(_) if attempts(message) < MOST_ATTEMPTS => {
+                        Ended::Later(FIRST_PAUSE)
+                    }
                     ModelError::Empty if attempts(message) == 0 => Ended::Later(FIRST_PAUSE),
                     _ => none(NoAnswer::ModelFailed),
                 })
@@ -310,7 +315,9 @@ where
             }
             Delivery::NotSent { pause, .. } => Ended::Later(pause),
             Delivery::InProgress(until) => Ended::Later(span(self.now(), until)),
-            Delivery::Uncertain => Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone()))),
+            Delivery::Uncertain => {
+                Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone())))
+            }
             Delivery::NoToken => none(NoAnswer::ClientInactive),
             Delivery::Refused(error) => {
                 let reason = match error.remedy() {

@@ -88,7 +88,9 @@ where
             Recorded::New => self.call(client, &intent.id, &content_of(intent), recipient, &token).await,
             // Our own write, repeated below us because its answer was lost: callers hold a claim, so no
             // other copy can have written the same to the millisecond.
-            Recorded::Known(known) if known.sending == intent.sending && known.recorded_at == intent.recorded_at => {
+            Recorded::Known(known)
+                if known.sending == intent.sending && known.recorded_at == intent.recorded_at =>
+            {
                 self.call(client, &intent.id, &content_of(intent), recipient, &token).await
             }
             Recorded::Known(known) => self.continue_known(client, &known, recipient, &token).await,
@@ -159,7 +161,12 @@ where
         }
     }
 
-    async fn refused(&self, client: &Client, id: &MessageId, error: MetaError) -> Result<Delivery, StoreError> {
+    async fn refused(
+        &self,
+        client: &Client,
+        id: &MessageId,
+        error: MetaError,
+    ) -> Result<Delivery, StoreError> {
         tracing::warn!(message.id = %id, client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a send");
         match error.remedy() {
             Remedy::Retry => self.not_sent(id, Duration::from_secs(1), Some(error)).await,

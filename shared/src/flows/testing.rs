@@ -15,13 +15,15 @@ use crate::domain::message::Message;
 use crate::domain::parcel::{Content, Parcel};
 use crate::ports::Clock;
 use crate::testing::{
-    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryQueues, MemoryStore, SentMessage, World,
+    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryQueues, MemoryStore,
+    SentMessage, World,
 };
 
 /// Longer than any claim or lease of the flows under test.
 pub(super) const PAST_ALL_CLAIMS: Duration = Duration::from_secs(100);
 /// Every way in which one outside call can go wrong.
-pub(super) const FAULTS: [Fault; 4] = [Fault::CrashBefore, Fault::CrashAfter, Fault::FailBefore, Fault::FailAfter];
+pub(super) const FAULTS: [Fault; 4] =
+    [Fault::CrashBefore, Fault::CrashAfter, Fault::FailBefore, Fault::FailAfter];
 pub(super) const CUSTOMER: &str = "15550100123";
 const CLAIM: Duration = Duration::from_secs(90);
 
@@ -48,7 +50,12 @@ pub(super) fn exchange(world: &World) -> TestExchange<'_> {
 }
 
 pub(super) fn settings(partner: Partner) -> onboard::Settings {
-    onboard::Settings { partner, app_id: "1234567890".to_owned(), lease: CLAIM, retry: Duration::from_secs(60) }
+    onboard::Settings {
+        partner,
+        app_id: "1234567890".to_owned(),
+        lease: CLAIM,
+        retry: Duration::from_secs(60),
+    }
 }
 
 pub(super) fn solution_partner() -> onboard::Settings {

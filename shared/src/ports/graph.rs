@@ -16,7 +16,8 @@ pub trait TokenGraph: Send + Sync {
     ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
 
     /// What a token covers (`debug_token`).
-    fn token_facts(&self, token: &AccessToken) -> impl Future<Output = Result<TokenFacts, GraphError>> + Send;
+    fn token_facts(&self, token: &AccessToken)
+    -> impl Future<Output = Result<TokenFacts, GraphError>> + Send;
 
     /// The portfolio that a business token is bound to (`/me?fields=client_business_id`).
     fn client_business(
@@ -84,11 +85,8 @@ pub trait PartnerGraph: Send + Sync {
     ) -> impl Future<Output = Result<bool, GraphError>> + Send;
 
     /// Assigns it. Repeating is harmless.
-    fn assign(
-        &self,
-        waba: &WabaId,
-        system_user: &str,
-    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+    fn assign(&self, waba: &WabaId, system_user: &str)
+    -> impl Future<Output = Result<(), GraphError>> + Send;
 
     /// Allocations of our credit line to a business that are in force.
     fn allocations(

@@ -169,7 +169,8 @@ pub trait OpenOnboardings: Send + Sync {
     ) -> impl Future<Output = Stored<bool>> + Send;
 
     /// Gives it back, if `owner` still has it.
-    fn release_business(&self, business: &BusinessId, owner: &str) -> impl Future<Output = Stored<()>> + Send;
+    fn release_business(&self, business: &BusinessId, owner: &str)
+    -> impl Future<Output = Stored<()>> + Send;
 }
 
 // ---- messages --------------------------------------------------------------------------------
@@ -243,11 +244,7 @@ pub trait Answers: Send + Sync {
     /// Ends a pending answer, or resolves an uncertain one by [`Answer::Answered`]; `false` if it had
     /// ended otherwise (nothing changed). The same end again is `true`: a call whose answer was lost may
     /// be repeated.
-    fn settle_answer(
-        &self,
-        id: &MessageId,
-        answer: &Answer,
-    ) -> impl Future<Output = Stored<bool>> + Send;
+    fn settle_answer(&self, id: &MessageId, answer: &Answer) -> impl Future<Output = Stored<bool>> + Send;
 
     /// Moves a pending answer's due time, and counts a try; nothing if it is not pending.
     fn postpone_answer(&self, id: &MessageId, due_at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
@@ -362,10 +359,7 @@ pub trait ClaimConversations: Send + Sync {
 /// IAM: `dynamodb:GetItem` on conversations.
 pub trait ReadConversations: Send + Sync {
     /// Consistent.
-    fn conversation(
-        &self,
-        id: &ConversationId,
-    ) -> impl Future<Output = Stored<Option<Conversation>>> + Send;
+    fn conversation(&self, id: &ConversationId) -> impl Future<Output = Stored<Option<Conversation>>> + Send;
 }
 
 // ---- everything else that webhooks bring -----------------------------------------------------

@@ -55,9 +55,11 @@ impl Sample {
     /// With this query.
     #[must_use]
     pub fn query(mut self, parameters: &[(&str, &str)]) -> Self {
-        let raw: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let raw: Vec<_> =
+            parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         self.0["rawQueryString"] = raw.join("&").into();
-        let decoded: Map<_, _> = parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let decoded: Map<_, _> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         self.0["queryStringParameters"] = Value::Object(decoded);
         self
     }

@@ -61,7 +61,8 @@ async fn the_pages_token_opens_it() {
 #[tokio::test]
 async fn what_the_page_knows_is_kept_as_a_claim_and_what_is_ill_formed_is_left_out() {
     let (world, it, mut body) = signed_up();
-    body["signup"] = json!({"wabaId": it.waba_id, "phoneNumberId": "not a number", "event": "FINISH_ONLY_WABA"});
+    body["signup"] =
+        json!({"wabaId": it.waba_id, "phoneNumberId": "not a number", "event": "FINISH_ONLY_WABA"});
     send(&world, &Sample::of(EVENT).body(&body)).await.unwrap();
     let claims = world.store.with(|t| t.onboardings.values().next().unwrap().claims.clone());
     assert_eq!((claims.waba_id, claims.phone_number_id), (Some(it.waba_id), None));
@@ -72,7 +73,11 @@ async fn what_the_page_knows_is_kept_as_a_claim_and_what_is_ill_formed_is_left_o
 async fn a_request_without_caller_is_401_and_nothing_happens() {
     let (world, _, body) = signed_up();
     let sample = Sample::of(EVENT).body(&body);
-    for sample in [sample.clone().nobody(), sample.clone().claims(json!({})), sample.claims(json!({"bots": "demo-bakery"}))] {
+    for sample in [
+        sample.clone().nobody(),
+        sample.clone().claims(json!({})),
+        sample.claims(json!({"bots": "demo-bakery"})),
+    ] {
         assert_eq!(refused(send(&world, &sample).await), (401, "unauthenticated".to_owned()));
     }
     nothing_happened(&world);
@@ -109,14 +114,20 @@ async fn ill_formed_bodies_are_named_never_repeated_and_do_nothing() {
 
 #[tokio::test]
 async fn what_meta_says_of_the_code_is_told_apart() {
-    let with = |subcode| GraphFault::Refused(shared::domain::meta_error::MetaError {
-        subcode: Some(subcode),
-        ..meta_error(400, 100, "This authorization code is not valid.")
-    });
+    let with = |subcode| {
+        GraphFault::Refused(shared::domain::meta_error::MetaError {
+            subcode: Some(subcode),
+            ..meta_error(400, 100, "This authorization code is not valid.")
+        })
+    };
     for (fault, expected, retryable) in [
         (with(36_007), (400, "code_expired"), false),
         (with(36_009), (409, "code_spent"), false),
-        (GraphFault::Refused(meta_error(400, 101, "Error validating application.")), (400, "code_refused"), false),
+        (
+            GraphFault::Refused(meta_error(400, 101, "Error validating application.")),
+            (400, "code_refused"),
+            false,
+        ),
         (GraphFault::NotSent, (503, "meta_unavailable"), true),
         (GraphFault::UnclearBefore, (503, "meta_unavailable"), true),
     ] {

@@ -67,7 +67,16 @@ async fn a_message_that_fails_comes_again_alone() {
 #[tokio::test]
 async fn what_nobody_understands_is_kept_and_does_not_fail() {
     let world = World::new();
-    let response = run(&world, &with(&["", "[]", "{\"object\":\"page\"}", "{\"object\":\"whatsapp_business_account\",\"entry\":[1]}"])).await;
+    let response = run(
+        &world,
+        &with(&[
+            "",
+            "[]",
+            "{\"object\":\"page\"}",
+            "{\"object\":\"whatsapp_business_account\",\"entry\":[1]}",
+        ]),
+    )
+    .await;
     assert!(failures(&response).is_empty());
     assert_eq!(world.store.with(|t| t.quarantine.len()), 4);
 }

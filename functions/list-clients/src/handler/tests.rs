@@ -46,9 +46,22 @@ async fn the_sample_event_lists_the_bots_clients_with_every_member_of_the_contra
     let (status, answer) = answered(list(&world().await, &Sample::of(EVENT)).await);
     assert_eq!((status, answer["items"].as_array().unwrap().len()), (200, 3));
     let item = answer["items"][0].as_object().unwrap();
-    for member in ["id", "botId", "clientName", "wabaId", "phoneNumberId", "businessId", "displayPhoneNumber", "verifiedName",
-        "qualityRating", "status", "onboardedAt", "lastMessageAt", "createdAt", "updatedAt"]
-    {
+    for member in [
+        "id",
+        "botId",
+        "clientName",
+        "wabaId",
+        "phoneNumberId",
+        "businessId",
+        "displayPhoneNumber",
+        "verifiedName",
+        "qualityRating",
+        "status",
+        "onboardedAt",
+        "lastMessageAt",
+        "createdAt",
+        "updatedAt",
+    ] {
         assert!(item.contains_key(member), "{member}");
     }
     assert_eq!((&item["status"], answer["nextCursor"].is_null()), (&json!("active"), true));
@@ -81,7 +94,10 @@ async fn an_admin_sees_all_and_may_ask_for_one_bot() {
 async fn a_foreign_bot_is_an_unknown_one() {
     let world = world().await;
     for bot in ["other-bot", "no-bot"] {
-        assert_eq!(refused(list(&world, &mine().query(&[("botId", bot)])).await), (404, "bot_not_found".to_owned()));
+        assert_eq!(
+            refused(list(&world, &mine().query(&[("botId", bot)])).await),
+            (404, "bot_not_found".to_owned())
+        );
     }
 }
 
@@ -95,7 +111,10 @@ async fn a_forged_cursor_shows_nobody_elses_clients() {
         assert!(!foreign, "{cursor}");
     }
     for cursor in ["nonsense", "a b.1", "demo-bakery.x"] {
-        assert_eq!(refused(list(&world, &mine().query(&[("cursor", cursor)])).await), (400, "invalid_parameter".to_owned()));
+        assert_eq!(
+            refused(list(&world, &mine().query(&[("cursor", cursor)])).await),
+            (400, "invalid_parameter".to_owned())
+        );
     }
 }
 

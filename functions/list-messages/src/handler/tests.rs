@@ -69,7 +69,8 @@ async fn list(world: &World, sample: &Sample) -> Result<Response<Body>, ApiError
 async fn ids(world: &World, query: &[(&str, &str)]) -> (Vec<String>, Option<String>) {
     let (status, answer) = answered(list(world, &Sample::of(EVENT).query(query)).await);
     assert_eq!(status, 200, "{answer}");
-    let ids = answer["items"].as_array().unwrap().iter().map(|item| item["messageId"].as_str().unwrap().to_owned());
+    let ids =
+        answer["items"].as_array().unwrap().iter().map(|item| item["messageId"].as_str().unwrap().to_owned());
     (ids.collect(), answer["nextCursor"].as_str().map(str::to_owned))
 }
 
@@ -81,7 +82,9 @@ async fn the_sample_event_lists_all_the_bots_messages_newest_first() {
     let (status, answer) = answered(list(&world, &Sample::of(EVENT)).await);
     assert_eq!(status, 200);
     let item = &answer["items"][0];
-    for (member, value) in [("direction", "inbound"), ("origin", "customer"), ("type", "text"), ("text", "Text of wamid.22")] {
+    for (member, value) in
+        [("direction", "inbound"), ("origin", "customer"), ("type", "text"), ("text", "Text of wamid.22")]
+    {
         assert_eq!(item[member], value);
     }
     assert_eq!((&item["content"]["body"], &item["statuses"]), (&json!("Text of wamid.22"), &json!({})));
@@ -154,7 +157,9 @@ async fn a_number_that_changed_hands_shows_nothing_of_the_bot_that_left() {
     let (world, [_, _, foreign]) = world().await;
     world.store.with(|t| t.clients.get_mut(&foreign.phone_number_id).unwrap().bot_id = bot());
     let phone = foreign.phone_number_id.as_ref();
-    for query in [vec![("phoneNumberId", phone)], vec![("phoneNumberId", phone), ("customer", CUSTOMER)], vec![]] {
+    for query in
+        [vec![("phoneNumberId", phone)], vec![("phoneNumberId", phone), ("customer", CUSTOMER)], vec![]]
+    {
         assert!(!ids(&world, &query).await.0.contains(&"wamid.FOREIGN".to_owned()), "{query:?}");
     }
 }
@@ -215,7 +220,10 @@ async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
     world.store.with(|t| t.messages.insert(message.id.clone(), message));
     let (_, answer) = answered(list(&world, &Sample::of(EVENT).query(&[("limit", "1")])).await);
     let item = &answer["items"][0];
-    assert_eq!((&item["direction"], &item["text"], &item["sending"]), (&json!("outbound"), &json!("Hi"), &json!("accepted")));
+    assert_eq!(
+        (&item["direction"], &item["text"], &item["sending"]),
+        (&json!("outbound"), &json!("Hi"), &json!("accepted"))
+    );
     assert_eq!(item["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failed", "sent"]);
     assert_eq!((&item["pricing"]["billable"], &item["errors"][0]["code"]), (&json!(true), &json!(131_026)));
     assert_eq!((&item["replyTo"], item.get("answer")), (&json!("wamid.12"), None));

@@ -74,7 +74,8 @@ async fn a_signup_becomes_an_active_client_and_the_ledger_says_so() {
     let (world, it, id) = exchanged().await;
     let body = json!({"onboardingId": id, "wabaId": it.waba_id, "phoneNumberId": it.phone_number_id,
                       "businessId": it.business_id, "clientName": "Bakery", "event": "FINISH", "pin": PIN});
-    let (status, answer) = answered(send(&world, &Sample::of(EVENT).body(&body).page("[demo-bakery]").request()).await);
+    let (status, answer) =
+        answered(send(&world, &Sample::of(EVENT).body(&body).page("[demo-bakery]").request()).await);
     assert_eq!((status, answer["status"].as_str()), (200, Some("active")));
     assert_eq!(answer["client"]["status"], "active");
     assert_eq!(answer["client"]["clientName"], "Bakery");
@@ -129,7 +130,8 @@ async fn a_foreign_onboarding_answers_as_an_unknown_one_and_is_not_continued() {
 async fn requests_without_caller_or_with_ill_formed_bodies_change_nothing() {
     let (world, _, id) = exchanged().await;
     let before = (world.steps.count(), world.store.with(|t| t.onboardings.clone()));
-    let body = |member: &str, value: Value| Sample::of(EVENT).body(&json!({"onboardingId": id, member: value}));
+    let body =
+        |member: &str, value: Value| Sample::of(EVENT).body(&json!({"onboardingId": id, member: value}));
     for (sample, expected) in [
         (post(&id).nobody(), (401, "unauthenticated")),
         (get(&id).nobody(), (401, "unauthenticated")),
@@ -189,6 +191,9 @@ async fn a_wrong_pin_is_told_and_the_right_one_ends_it() {
 async fn our_own_trouble_is_503_and_the_next_call_continues() {
     let (world, _, id) = exchanged().await;
     world.steps.fault_next("save_grant", Fault::FailBefore);
-    assert_eq!(refused(send(&world, &post(&id).request()).await), (503, "temporarily_unavailable".to_owned()));
+    assert_eq!(
+        refused(send(&world, &post(&id).request()).await),
+        (503, "temporarily_unavailable".to_owned())
+    );
     assert_eq!(answered(send(&world, &post(&id).request()).await).0, 200);
 }

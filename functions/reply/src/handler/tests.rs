@@ -25,8 +25,13 @@ async fn run(world: &World, event: Value) -> Result<Value, StoreError> {
         tokens: &tokens,
         claim: CLAIM,
     };
-    let reply =
-        Reply { sender, queue: &parts.queues, model: &parts.model, random: &parts.random, settings: &settings };
+    let reply = Reply {
+        sender,
+        queue: &parts.queues,
+        model: &parts.model,
+        random: &parts.random,
+        settings: &settings,
+    };
     handle(&reply, Trigger::parse(event)).await
 }
 

@@ -82,11 +82,17 @@ async fn the_sample_event_is_sent_and_its_message_recorded() {
     let (status, answer) = answered(desk.send(&Sample::of(EVENT)).await);
     assert_eq!((status, answer["status"].as_str()), (200, Some("accepted")));
     let sent = desk.world.graph.sent().remove(0);
-    assert_eq!((answer["wamid"].as_str(), sent.message["to"].as_str()), (Some(sent.wamid.as_ref()), Some(CUSTOMER)));
+    assert_eq!(
+        (answer["wamid"].as_str(), sent.message["to"].as_str()),
+        (Some(sent.wamid.as_ref()), Some(CUSTOMER))
+    );
     assert_eq!(sent.message["biz_opaque_callback_data"], answer["messageId"]);
     let id: MessageId = answer["messageId"].as_str().unwrap().parse().unwrap();
     let recorded = desk.world.store.with(|t| t.messages[&id].clone());
-    assert_eq!((recorded.origin, recorded.bot_id, recorded.wamid), (Origin::Api, Some(bot()), Some(sent.wamid)));
+    assert_eq!(
+        (recorded.origin, recorded.bot_id, recorded.wamid),
+        (Origin::Api, Some(bot()), Some(sent.wamid))
+    );
 }
 
 #[tokio::test]
@@ -227,7 +233,10 @@ async fn while_the_first_runs_a_second_is_409() {
     let (one, two) = tokio::join!(desk.send(&samples[0]), desk.send(&samples[1]));
     let mut answers = [answered(one), answered(two)];
     answers.sort_by_key(|(status, _)| *status);
-    assert_eq!((answers[0].0, answers[1].0, answers[1].1["code"].as_str()), (200, 409, Some("request_running")));
+    assert_eq!(
+        (answers[0].0, answers[1].0, answers[1].1["code"].as_str()),
+        (200, 409, Some("request_running"))
+    );
     assert_eq!((answers[1].1["retryable"].as_bool(), desk.calls()), (Some(true), 1));
 }
 
@@ -260,7 +269,9 @@ async fn a_request_that_died_at_any_call_is_continued_and_never_sent_twice() {
 
 #[tokio::test]
 async fn a_key_that_a_refusal_freed_sends_what_the_new_body_says() {
-    for fault in [GraphFault::NotSent, GraphFault::Refused(refusal(400, 131_009, "Parameter value is not valid"))] {
+    for fault in
+        [GraphFault::NotSent, GraphFault::Refused(refusal(400, 131_009, "Parameter value is not valid"))]
+    {
         let desk = Desk::new().await;
         desk.world.graph.fail_next("send", fault);
         assert!(desk.send(&keyed("k", "Wrong")).await.is_err());
@@ -285,7 +296,10 @@ async fn a_lost_answer_of_metas_is_uncertain_and_stays_so_under_its_key() {
     let desk = Desk::new().await;
     desk.world.graph.fail_next("send", GraphFault::UnclearAfter);
     let first = answered(desk.send(&keyed("k", "Hi")).await);
-    assert_eq!((first.0, first.1["status"].as_str(), &first.1["wamid"]), (202, Some("uncertain"), &Value::Null));
+    assert_eq!(
+        (first.0, first.1["status"].as_str(), &first.1["wamid"]),
+        (202, Some("uncertain"), &Value::Null)
+    );
     assert_eq!(answered(desk.send(&keyed("k", "Hi")).await), first);
     assert_eq!(desk.calls(), 1);
 }
@@ -305,7 +319,10 @@ async fn metas_refusals_are_told_with_metas_own_codes() {
         let response = shared::http::respond(desk.send(&plain(&text("Hi"))).await).unwrap();
         let answer: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!((response.status().as_u16(), answer["code"].as_str().unwrap()), expected);
-        assert_eq!((&answer["meta"]["code"], &answer["meta"]["fbtraceId"]), (&json!(code), &json!("AFakeTraceOfMeta")));
+        assert_eq!(
+            (&answer["meta"]["code"], &answer["meta"]["fbtraceId"]),
+            (&json!(code), &json!("AFakeTraceOfMeta"))
+        );
         assert_eq!(response.headers().contains_key("retry-after"), expected.0 == 429 || expected.0 == 503);
         assert!(answer["messageId"].is_string());
     }

@@ -19,7 +19,9 @@ async fn a_signed_webhook_is_on_the_queue_unchanged_by_one_call_and_answered_200
     let event: Value = serde_json::from_str(EVENT).unwrap();
     let queued = world.queues.inbound();
     assert_eq!(queued.len(), 1);
-    assert!(matches!(&queued[0].item.content, Content::Body(body) if body == event["body"].as_str().unwrap()));
+    assert!(
+        matches!(&queued[0].item.content, Content::Body(body) if body == event["body"].as_str().unwrap())
+    );
     assert_eq!(world.steps.log(), ["send_inbound"]);
 }
 
@@ -38,7 +40,11 @@ async fn what_meta_did_not_sign_is_401_and_nothing_is_kept() {
     ];
     for header in wrong {
         let sample = Sample::of(EVENT).header(SIGNATURE, header.as_deref());
-        assert_eq!(refused(receive_at(&world, &sample).await), (401, "bad_signature".to_owned()), "{header:?}");
+        assert_eq!(
+            refused(receive_at(&world, &sample).await),
+            (401, "bad_signature".to_owned()),
+            "{header:?}"
+        );
     }
     let altered = Sample::of(EVENT).text("{\"object\":\"whatsapp_business_account\"}");
     assert_eq!(refused(receive_at(&world, &altered).await), (401, "bad_signature".to_owned()));

@@ -3,6 +3,8 @@
 mod guard;
 mod pages;
 mod proxy;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -73,6 +73,11 @@ pub(super) async fn pass(
     };
     let mut headers = passed(&parts.headers);
     forwarded(&mut headers, peer, front.issuer.origin());
+    if std::str::from_utf8(&body).is_err() {
+        // The emulator takes bodies of JSON's type for text and replaces what is none; the signature of a
+        // webhook would no longer match. A body without a type reaches the function in base64, whole.
+        headers.remove(CONTENT_TYPE);
+    }
     let call = front.api.client.request(parts.method, url).headers(headers).body(body).timeout(TIMEOUT);
     match call.send().await {
         Ok(answer) => answered(answer).await,

@@ -1,7 +1,10 @@
 //! The tables of one function, as one store: a function names those that it may touch, and the rest is
 //! not there.
 
-use super::{Blobs, Bots, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings, Quarantine, Client, Stored};
+use super::{
+    Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings,
+    Quarantine, Stored,
+};
 use crate::domain::Timestamp;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
@@ -17,8 +20,8 @@ use crate::domain::parcel::PartHeader;
 use crate::domain::status::StatusEvent;
 use crate::error::StoreError;
 use crate::ports::{
-    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded, SavedResponse,
-    SendOutcome, Started,
+    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
+    SavedResponse, SendOutcome, Started,
 };
 
 /// The tables that a function was given.
@@ -40,7 +43,19 @@ impl Tables {
     /// No table yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, bots: None, clients: None, grants: None, onboardings: None, messages: None, conversations: None, events: None, quarantine: None, blobs: None, idempotency: None }
+        Self {
+            client,
+            bots: None,
+            clients: None,
+            grants: None,
+            onboardings: None,
+            messages: None,
+            conversations: None,
+            events: None,
+            quarantine: None,
+            blobs: None,
+            idempotency: None,
+        }
     }
 }
 

@@ -55,7 +55,10 @@ impl GraphConfig {
     ///
     /// # Errors
     /// [`ConfigError`] names the setting.
-    pub fn from_env(app_secret: Option<AppSecret>, partner: Option<PartnerAccess>) -> Result<Self, ConfigError> {
+    pub fn from_env(
+        app_secret: Option<AppSecret>,
+        partner: Option<PartnerAccess>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             base_url: config::parsed("GRAPH_BASE_URL")?,
             version: config::required("GRAPH_VERSION")?,

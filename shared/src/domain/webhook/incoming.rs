@@ -124,18 +124,19 @@ impl Piece<'_> {
         let status = self.value();
         let phone_number_id = self.phone_number_id()?;
         let wamid = id(status.get("id")).ok_or(Unreadable::Id)?;
-        let state = status.get("status").and_then(Value::as_str).filter(|s| !s.is_empty()).ok_or(Unreadable::State)?;
+        let state = status
+            .get("status")
+            .and_then(Value::as_str)
+            .filter(|s| !s.is_empty())
+            .ok_or(Unreadable::State)?;
         let prefix = match status.get("type").and_then(Value::as_str) {
             Some("payment") => "payment.",
             _ => "",
         };
-        let participant = [
-            "recipient_participant_id",
-            "participant_recipient_id",
-            "recipient_participant_user_id",
-        ]
-        .iter()
-        .find_map(|member| lenient_text(status.get(member)?));
+        let participant =
+            ["recipient_participant_id", "participant_recipient_id", "recipient_participant_user_id"]
+                .iter()
+                .find_map(|member| lenient_text(status.get(member)?));
         let not_null = |member: &str| status.get(member).filter(|v| !v.is_null()).cloned();
         Ok(IncomingStatus {
             phone_number_id,
@@ -163,7 +164,8 @@ impl Piece<'_> {
 fn renamed(sender: &CustomerNames, system: &Value) -> Option<Renamed> {
     let new = names(system.get("wa_id"), system.get("user_id"));
     let old = names(None, system.get("previous_user_id"));
-    let old = CustomerNames { wa_id: sender.wa_id.clone(), bsuid: old.bsuid.or_else(|| sender.bsuid.clone()) };
+    let old =
+        CustomerNames { wa_id: sender.wa_id.clone(), bsuid: old.bsuid.or_else(|| sender.bsuid.clone()) };
     (best(&new).is_some() && best(&old).is_some() && new != old).then_some(Renamed { old, new })
 }
 
@@ -225,7 +227,10 @@ mod tests {
 
     #[test]
     fn a_customer_with_a_username_has_no_phone() {
-        let it = message(&json!({"id": "wamid.1", "from_user_id": "US.abc", "timestamp": 1_795_000_000, "type": "text"})).unwrap();
+        let it = message(
+            &json!({"id": "wamid.1", "from_user_id": "US.abc", "timestamp": 1_795_000_000, "type": "text"}),
+        )
+        .unwrap();
         assert_eq!((it.sender.wa_id, it.sender.bsuid.unwrap().as_ref()), (None, "US.abc"));
         assert_eq!(it.at.unwrap().as_second(), 1_795_000_000);
     }

@@ -164,9 +164,10 @@ fn change_pieces<'a>(blank: Piece<'a>, found: &mut Vec<Piece<'a>>) {
         ..whole.clone()
     };
     let before = found.len();
-    let mut odd = shell.rest.iter().any(|(name, _)| {
-        !matches!(name.as_str(), "messaging_product" | "metadata" | "conversation_context")
-    });
+    let mut odd = shell
+        .rest
+        .iter()
+        .any(|(name, _)| !matches!(name.as_str(), "messaging_product" | "metadata" | "conversation_context"));
     let mut broken = false;
     for (name, list) in LISTS {
         let Some(json) = present(&value, name) else { continue };
@@ -202,7 +203,9 @@ impl<'a> Contact<'a> {
 fn contact_of<'a>(message: &str, contacts: &[Contact<'a>]) -> Option<&'a str> {
     let message = members(message)?;
     let senders = ["from", "from_user_id"].map(|member| present(&message, member).and_then(text));
-    let same = |contact: &&Contact<'_>| contact.names.iter().flatten().any(|name| senders.iter().flatten().any(|s| s == name));
+    let same = |contact: &&Contact<'_>| {
+        contact.names.iter().flatten().any(|name| senders.iter().flatten().any(|s| s == name))
+    };
     contacts.iter().find(same).map(|contact| contact.raw)
 }
 
@@ -350,16 +353,24 @@ mod tests {
 
     #[test]
     fn null_missing_and_empty_parts_are_nothing() {
-        for entry in [json!(null), json!([]), json!([null]), json!([{"id": "1"}]), json!([{"changes": [null]}]),
-            json!([{"changes": [{"field": "messages"}]}]), json!([{"changes": [{"field": "messages", "value": {"messages": null}}]}])]
-        {
+        for entry in [
+            json!(null),
+            json!([]),
+            json!([null]),
+            json!([{"id": "1"}]),
+            json!([{"changes": [null]}]),
+            json!([{"changes": [{"field": "messages"}]}]),
+            json!([{"changes": [{"field": "messages", "value": {"messages": null}}]}]),
+        ] {
             assert_eq!(lists(&json!({"object": OBJECT, "entry": entry}).to_string()), [], "{entry}");
         }
     }
 
     #[test]
     fn what_is_not_an_envelope_is_said_to_be_none() {
-        for body in ["", "[]", "nonsense", "{\"object\":", "{\"object\":\"whatsapp_business_account\",\"entry\":1}"] {
+        for body in
+            ["", "[]", "nonsense", "{\"object\":", "{\"object\":\"whatsapp_business_account\",\"entry\":1}"]
+        {
             assert!(pieces(body).is_err(), "{body}");
         }
         assert_eq!(pieces("{\"object\":\"page\"}").unwrap_err(), NotAWebhook::Object);
@@ -394,7 +405,10 @@ mod tests {
             let alone = piece.body();
             let again = pieces(&alone).unwrap();
             assert_eq!(again.len(), 1);
-            assert_eq!((again[0].list, again[0].raw, again[0].contact), (piece.list, piece.raw, piece.contact));
+            assert_eq!(
+                (again[0].list, again[0].raw, again[0].contact),
+                (piece.list, piece.raw, piece.contact)
+            );
             assert_eq!((&again[0].entry_id, again[0].entry_time), (&piece.entry_id, piece.entry_time));
         }
         assert!(all[0].contact.unwrap().contains("US.a") && all[1].contact.unwrap().contains("155"));

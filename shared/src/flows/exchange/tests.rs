@@ -59,7 +59,9 @@ async fn an_expired_code_ends_the_onboarding_and_says_so_each_time() {
 async fn a_bogus_code_is_refused_for_good_and_says_so_each_time() {
     let world = World::new();
     let it = world.graph.sign_up(1);
-    world.graph.fail_next("exchange_code", GraphFault::Refused(refusal(400, 100, "Invalid verification code")));
+    world
+        .graph
+        .fail_next("exchange_code", GraphFault::Refused(refusal(400, 100, "Invalid verification code")));
     for _ in 0..2 {
         assert!(matches!(run(&world, &it).await.unwrap_err(), ExchangeError::CodeRefused(_)));
     }
@@ -133,7 +135,10 @@ async fn lose_the_token(world: &World, it: &SignedUp) {
     let claims = Claims { waba_id: Some(it.waba_id.clone()), ..Claims::default() };
     assert!(exchange(world).run(&it.code, &bot(), claims).await.is_err());
     world.steps.restart();
-    assert!(matches!(run(world, it).await.unwrap_err(), ExchangeError::Running), "the dead one holds the lease");
+    assert!(
+        matches!(run(world, it).await.unwrap_err(), ExchangeError::Running),
+        "the dead one holds the lease"
+    );
     world.clock.advance(PAST_ALL_CLAIMS);
     assert!(matches!(run(world, it).await.unwrap_err(), ExchangeError::CodeSpent(_)));
 }

@@ -61,7 +61,10 @@ async fn a_message_is_recorded_as_it_came_and_nudged_after_the_burst_window() {
     assert_eq!((known.bot_id.as_ref(), known.kind.as_str()), (Some(&bot()), "text"));
     assert_eq!(crate::flows::content_of(&known), inbox.text("wamid.A"));
     assert_eq!(inbox.world.queues.answers()[0].delay, Duration::from_secs(3));
-    let (conversations, client) = inbox.world.store.with(|t| (t.conversations.clone(), t.clients[&inbox.client.phone_number_id].clone()));
+    let (conversations, client) = inbox
+        .world
+        .store
+        .with(|t| (t.conversations.clone(), t.clients[&inbox.client.phone_number_id].clone()));
     assert!(conversations[&known.conversation_id].window_ends_at.is_some());
     assert_eq!(client.last_message_at, Some(known.at));
 }
@@ -155,9 +158,7 @@ async fn a_message_to_an_unknown_number_is_recorded_without_bot_and_answer() {
 #[tokio::test]
 async fn a_customer_who_changed_number_or_id_stays_one_conversation() {
     let inbox = Inbox::new().await;
-    let from = |wamid: &str, phone: &str, user: &str| {
-        json!({"from": phone, "from_user_id": user, "id": wamid, "timestamp": "1795262400", "type": "text", "text": {"body": "x"}})
-    };
+    let from = |wamid: &str, phone: &str, user: &str| json!({"from": phone, "from_user_id": user, "id": wamid, "timestamp": "1795262400", "type": "text", "text": {"body": "x"}});
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
     inbox.receive(json!({"messages": [from("wamid.B", CUSTOMER, "US.old")]})).await.unwrap();
     let renamed = json!({"from": CUSTOMER, "id": "wamid.S", "timestamp": "1795262400", "type": "system", "system": {
@@ -173,7 +174,8 @@ async fn a_customer_who_changed_number_or_id_stays_one_conversation() {
 #[tokio::test]
 async fn a_system_message_does_not_open_the_window() {
     let inbox = Inbox::new().await;
-    let system = json!({"from": CUSTOMER, "id": "wamid.S", "timestamp": "1795262400", "type": "system", "system": {}});
+    let system =
+        json!({"from": CUSTOMER, "id": "wamid.S", "timestamp": "1795262400", "type": "system", "system": {}});
     inbox.receive(json!({ "messages": [system] })).await.unwrap();
     let id = message(&inbox.world, "wamid.S").conversation_id;
     assert_eq!(inbox.world.store.with(|t| t.conversations[&id].window_ends_at), None);
@@ -185,7 +187,8 @@ fn large(inbox: &Inbox) -> (String, Vec<Parcel>) {
     while noise.len() < 1_500_000 {
         noise.push_str(&sha256(noise.get(noise.len().saturating_sub(64)..).unwrap_or_default().as_bytes()));
     }
-    let body = webhook(&inbox.client.phone_number_id, json!({"messages": [text(&inbox.world, "wamid.L", &noise)]}));
+    let body =
+        webhook(&inbox.client.phone_number_id, json!({"messages": [text(&inbox.world, "wamid.L", &noise)]}));
     let parcels = pack(body.as_bytes(), inbox.world.clock.now());
     (body, parcels)
 }
@@ -207,7 +210,10 @@ async fn parts_in_any_order_and_twice_become_one_message_and_its_bytes_are_kept(
     let kept = stored_bytes(&inbox.world.store, &known.raw).await.unwrap();
     let kept: Value = serde_json::from_slice(&kept).unwrap();
     let sent: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(kept["entry"][0]["changes"][0]["value"]["messages"], sent["entry"][0]["changes"][0]["value"]["messages"]);
+    assert_eq!(
+        kept["entry"][0]["changes"][0]["value"]["messages"],
+        sent["entry"][0]["changes"][0]["value"]["messages"]
+    );
 }
 
 #[tokio::test]
@@ -239,13 +245,17 @@ async fn what_nobody_understands_is_kept_whole_with_its_reason() {
         (webhook(phone, json!({"messages": [{"from": CUSTOMER, "type": "text"}]})), "no_id"),
         (webhook(phone, json!({"messages": [{"id": "wamid.X", "type": "text"}]})), "no_sender"),
         (webhook(phone, json!({"statuses": [{"id": "wamid.X"}]})), "no_state"),
-        (webhook(phone, json!({"messages": [inbox.text("wamid.Y")]})).replace(phone.as_ref(), "?"), "no_phone_number_id"),
+        (
+            webhook(phone, json!({"messages": [inbox.text("wamid.Y")]})).replace(phone.as_ref(), "?"),
+            "no_phone_number_id",
+        ),
     ] {
         for _ in 0..2 {
             let tally = inbox.take(&parcel(&inbox.world, body.clone())).await.unwrap();
             assert_eq!(tally.quarantined, 1, "{reason}");
         }
-        let kept = inbox.world.store.with(|t| std::mem::take(&mut t.quarantine)).into_values().collect::<Vec<_>>();
+        let kept =
+            inbox.world.store.with(|t| std::mem::take(&mut t.quarantine)).into_values().collect::<Vec<_>>();
         assert_eq!((kept.len(), kept[0].reason.as_str()), (1, reason));
         assert!(!stored_bytes(&inbox.world.store, &kept[0].raw).await.unwrap().is_empty());
     }
@@ -255,9 +265,13 @@ async fn what_nobody_understands_is_kept_whole_with_its_reason() {
 #[tokio::test]
 async fn changes_of_other_fields_are_events_and_partner_added_names_the_business() {
     let inbox = Inbox::new().await;
-    let added = json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228", "owner_business_id": "339"}});
+    let added =
+        json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228", "owner_business_id": "339"}});
     for _ in 0..2 {
-        assert_eq!(inbox.change("account_update", added.clone()).await, Tally { other: 1, ..Tally::default() });
+        assert_eq!(
+            inbox.change("account_update", added.clone()).await,
+            Tally { other: 1, ..Tally::default() }
+        );
     }
     inbox.change("a_field_of_tomorrow", json!({"x": 1})).await;
     let events: Vec<_> = inbox.world.store.with(|t| t.events.values().cloned().collect());
@@ -294,7 +308,11 @@ async fn a_status_before_the_end_of_its_send_and_one_after_it_both_reach_the_mes
         let answer = message(&inbox.world, id.as_ref());
         assert!(answer.statuses.first("delivered").is_some(), "lost: {lost}");
         assert_eq!(answer.wamid, Some(sent.wamid));
-        assert_eq!(message(&inbox.world, "wamid.A").answer, Some(Answer::Answered(id)), "the status proves it");
+        assert_eq!(
+            message(&inbox.world, "wamid.A").answer,
+            Some(Answer::Answered(id)),
+            "the status proves it"
+        );
     }
 }
 
@@ -305,7 +323,10 @@ async fn a_status_that_names_another_numbers_message_does_not_touch_it() {
     let nudge = Nudge { message_id: "wamid.A".parse().unwrap() };
     inbox.process.reply(&inbox.world).nudge(&nudge).await.unwrap();
     let sent = inbox.world.graph.sent().remove(0);
-    let body = webhook(&"1170000000666".parse().unwrap(), json!({"statuses": [status(&inbox.world, &sent, "failed")]}));
+    let body = webhook(
+        &"1170000000666".parse().unwrap(),
+        json!({"statuses": [status(&inbox.world, &sent, "failed")]}),
+    );
     inbox.take(&parcel(&inbox.world, body)).await.unwrap();
     let answer = message(&inbox.world, MessageId::answer_to(&nudge.message_id).as_ref());
     assert!(answer.statuses.is_empty());

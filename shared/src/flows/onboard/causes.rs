@@ -15,10 +15,10 @@ pub(super) const NUMBER_IN_USE: &str = "number_in_use";
 
 /// A failed call to Meta as a cause, where the step has nothing more exact to say.
 pub(super) fn of_graph(error: GraphError, now: Timestamp) -> Stop {
-    Stop::Failed(match error {
-        GraphError::NotSent(_) | GraphError::Unclear(_) => unavailable(),
-        GraphError::Refused(meta) => of_refusal(meta, now),
-    })
+    match error {
+        GraphError::NotSent(_) | GraphError::Unclear(_) => unavailable().into(),
+        GraphError::Refused(meta) => of_refusal(meta, now).into(),
+    }
 }
 
 fn unavailable() -> Cause {
@@ -41,7 +41,12 @@ fn of_refusal(meta: MetaError, now: Timestamp) -> Cause {
             "Meta does not accept the client's token any more.",
             "Sign up again: the client removed the app, or the token was withdrawn.",
         ),
-        Remedy::Payment => Cause::new("payment_problem", Turn::Person, detail, "Mend the payment method in WhatsApp Manager, then try again."),
+        Remedy::Payment => Cause::new(
+            "payment_problem",
+            Turn::Person,
+            detail,
+            "Mend the payment method in WhatsApp Manager, then try again.",
+        ),
         Remedy::Fix | Remedy::WindowClosed | Remedy::Never => Cause::new(
             "meta_refused",
             Turn::Person,
@@ -66,43 +71,46 @@ fn slow_down(meta: MetaError, now: Timestamp, pause: Duration) -> Cause {
 }
 
 pub(super) fn grant_mismatch(detail: &str) -> Stop {
-    Stop::Failed(Cause::new(
+    Cause::new(
         GRANT_MISMATCH,
         Turn::Person,
         detail,
         "Send the ids that this signup's finish event named, or none: then we find them.",
-    ))
+    )
+    .into()
 }
 
 pub(super) fn number_in_use() -> Stop {
-    Stop::Failed(Cause::new(
+    Cause::new(
         NUMBER_IN_USE,
         Turn::Person,
         "The number is in use under another account of this platform.",
         "Release it there first, or sign up with another number.",
-    ))
+    )
+    .into()
 }
 
 pub(super) fn grant_invalid(detail: &str) -> Stop {
-    Stop::Failed(Cause::new(
+    Cause::new(
         "grant_invalid",
         Turn::NewSignup,
         detail,
         "Sign up again and leave all permissions switched on. If it happens each time, the signup configuration is wrong.",
-    ))
+    ).into()
 }
 
 pub(super) fn person(code: &str, detail: &str, action: &str) -> Stop {
-    Stop::Failed(Cause::new(code, Turn::Person, detail, action))
+    Cause::new(code, Turn::Person, detail, action).into()
 }
 
 pub(super) fn ours(code: &str, detail: &str) -> Stop {
-    Stop::Failed(Cause::new(code, Turn::Ours, detail, "Nothing to do: we try again by ourselves."))
+    Cause::new(code, Turn::Ours, detail, "Nothing to do: we try again by ourselves.").into()
 }
 
-pub(super) fn unverified() -> Stop {
-    person(
+pub(super) fn unverified() -> Cause {
+    Cause::new(
         "number_unverified",
+        Turn::Person,
         "The number's ownership is not verified.",
         "Verify it by the one-time password in WhatsApp Manager; we look again by ourselves.",
     )
@@ -119,10 +127,7 @@ pub(super) fn of_register(error: GraphError, now: Timestamp) -> Stop {
             "The number has two-step verification with another PIN.",
             "Enter its six-digit PIN, or switch two-step verification off in WhatsApp Manager, then try again.",
         ),
-        133_006 => return match unverified() {
-            Stop::Failed(cause) => Stop::Failed(cause.with_meta(meta)),
-            Stop::Store(error) => Stop::Store(error),
-        },
+        133_006 => unverified(),
         133_008 | 133_009 => {
             let mut cause = Cause::new(
                 "pin_locked",
@@ -133,7 +138,7 @@ pub(super) fn of_register(error: GraphError, now: Timestamp) -> Stop {
             cause.not_before = Some(now + hour);
             cause
         }
-        _ => return Stop::Failed(of_refusal(meta, now)),
+        _ => return of_refusal(meta, now).into(),
     };
-    Stop::Failed(cause.with_meta(meta))
+    cause.with_meta(meta).into()
 }

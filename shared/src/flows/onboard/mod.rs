@@ -15,9 +15,15 @@ use crate::domain::seal::SealContext;
 use crate::domain::secret::Pin;
 use crate::error::StoreError;
 use crate::ports::{
-    AccountGraph, Clock, OpenOnboardings, Onboardings, PartnerGraph, Random, ReadClients, ReadEvents, ReadGrants,
-    Seal, TokenGraph, WriteClients, WriteGrants,
+    AccountGraph, Clock, Onboardings, OpenOnboardings, PartnerGraph, Random, ReadClients, ReadEvents,
+    ReadGrants, Seal, TokenGraph, WriteClients, WriteGrants,
 };
+
+/// How long one run goes on: API Gateway ends a call at 30 s, and the lease must be given back before.
+const TIME: Duration = Duration::from_secs(22);
+
+/// After this one run of the schedule begins no further onboarding: its last may take [`TIME`].
+const SCHEDULE_TIME: Duration = Duration::from_secs(5);
 
 /// How the partner pays, and with that which steps there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +84,15 @@ pub struct Onboard<'a, S, K, G, C, R> {
 #[derive(Debug)]
 enum Stop {
     /// For a reason that is recorded.
-    Failed(Cause),
+    Failed(Box<Cause>),
     /// Records or sealing failed: the step stays intended.
     Store(StoreError),
+}
+
+impl From<Cause> for Stop {
+    fn from(cause: Cause) -> Self {
+        Self::Failed(Box::new(cause))
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -102,7 +114,12 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn hear(&self, onboarding: &Onboarding, mut heard: Claims, pin: Option<Pin>) -> Result<(), StoreError> {
+    pub async fn hear(
+        &self,
+        onboarding: &Onboarding,
+        mut heard: Claims,
+        pin: Option<Pin>,
+    ) -> Result<(), StoreError> {
         if let Some(pin) = pin {
             heard.pin = Some(self.seal.seal(pin.expose(), SealContext::OnboardingPin(&onboarding.id)).await?);
         }
@@ -122,22 +139,32 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     pub async fn run(&self, id: &OnboardingId) -> Result<(), StoreError> {
         let owner = hex::encode(self.random.bytes());
         let now = self.clock.now();
-        let Some(mut onboarding) = self.store.lease_onboarding(id, &owner, now, now + self.settings.lease).await?
+        let Some(mut onboarding) =
+            self.store.lease_onboarding(id, &owner, now, now + self.settings.lease).await?
         else {
             return Ok(());
         };
-        let result = self.go_on(&mut onboarding, &owner).await;
+        // Cut off here is like a crash: the step stays intended, and whoever continues looks at Meta first.
+        let result = tokio::time::timeout(TIME, self.go_on(&mut onboarding, &owner)).await;
         self.store.release_onboarding(id, &owner).await?;
-        result
+        result.unwrap_or_else(|_| {
+            tracing::warn!(onboarding.id = %id, "out of time: the schedule continues");
+            Ok(())
+        })
     }
 
-    /// Continues every onboarding that is due, one after the other; one that fails stops no other.
+    /// Continues the onboardings that are due, one after the other, as long as there is time; one that
+    /// fails stops no other.
     ///
     /// # Errors
     /// [`StoreError`] if the due ones cannot be found.
     pub async fn run_due(&self, limit: usize) -> Result<usize, StoreError> {
-        let due = self.store.due_onboardings(self.clock.now(), limit).await?;
+        let begun = self.clock.now();
+        let due = self.store.due_onboardings(begun, limit).await?;
         for id in &due {
+            if self.clock.now() > begun + SCHEDULE_TIME {
+                break;
+            }
             if let Err(error) = self.run(id).await {
                 tracing::error!(onboarding.id = %id, error = %crate::error::Chain(&error), "onboarding not continued");
             }
@@ -163,7 +190,12 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     }
 
     /// Whether the next step may follow.
-    async fn do_step(&self, step: Step, onboarding: &mut Onboarding, owner: &str) -> Result<bool, StoreError> {
+    async fn do_step(
+        &self,
+        step: Step,
+        onboarding: &mut Onboarding,
+        owner: &str,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         onboarding.intend(step, now);
         // If this process dies, the schedule continues once the lease has ended.
@@ -179,7 +211,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
                 true
             }
             Err(Stop::Failed(cause)) => {
-                self.fail(step, onboarding, now, cause);
+                self.fail(step, onboarding, now, *cause);
                 false
             }
             Err(Stop::Store(error)) => return Err(error),
@@ -213,5 +245,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
 pub fn refusal_of(onboarding: &Onboarding) -> Option<(&'static str, &Cause)> {
     let step = onboarding.next_step()?;
     let cause = onboarding.step(step).cause.as_ref()?;
-    [causes::GRANT_MISMATCH, causes::NUMBER_IN_USE].into_iter().find(|code| cause.code == *code).map(|code| (code, cause))
+    [causes::GRANT_MISMATCH, causes::NUMBER_IN_USE]
+        .into_iter()
+        .find(|code| cause.code == *code)
+        .map(|code| (code, cause))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::grant::{Grant, TokenFacts};
 use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaId};
-use crate::domain::onboarding::{Onboarding, OnboardingStatus, SignupEvent, Step};
+use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
 use crate::domain::seal::SealContext;
 use crate::domain::secret::{AccessToken, Pin};
 use crate::error::{GraphError, StoreError};
@@ -44,7 +44,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     /// The one gap that Meta leaves: the code was spent, its token lost. Where a signed `PARTNER_ADDED`
     /// of this signup's time names the business behind the claimed account, its token can be fetched.
     async fn fetch_token(&self, o: &mut Onboarding) -> Done {
-        let lost = || Stop::Failed(spent());
+        let lost = || Stop::from(spent());
         if self.settings.partner == Partner::TechProvider {
             return Err(lost());
         }
@@ -62,10 +62,14 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let opened = match (&o.token, &o.grant_id) {
             (Some(sealed), _) => self.seal.open(sealed, SealContext::OnboardingToken(&o.id)).await?,
             (None, Some(id)) => {
-                let grant = self.store.grant(id).await?.ok_or_else(|| StoreError::corrupt("grants", "the grant is gone"))?;
+                let grant = self
+                    .store
+                    .grant(id)
+                    .await?
+                    .ok_or_else(|| StoreError::corrupt("grants", "the grant is gone"))?;
                 self.seal.open(&grant.token, SealContext::GrantToken(id)).await?
             }
-            (None, None) => return Err(Stop::Failed(spent())),
+            (None, None) => return Err(Stop::from(spent())),
         };
         AccessToken::try_from(opened).map_err(|e| StoreError::corrupt("onboardings", e).into())
     }
@@ -86,7 +90,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         }
         self.save_token(o, &grant_id, &business, &token).await?;
         let number = number.map_or_else(|| "none".to_owned(), |n| n.id.to_string());
-        let proof = [("wabaId", waba.to_string()), ("businessId", business.to_string()), ("phoneNumberId", number)];
+        let proof =
+            [("wabaId", waba.to_string()), ("businessId", business.to_string()), ("phoneNumberId", number)];
         o.done(Step::GrantVerified, self.clock.now(), proof);
         Ok(())
     }
@@ -116,10 +121,14 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let behind_token = self.graph.client_business(token).await.map_err(|e| self.graph_error(e))?;
         let business = match (behind_token, account.owner_business_id) {
             (Some(token), Some(owner)) if token != owner => {
-                return Err(causes::grant_mismatch("The account belongs to another business than the token."));
+                return Err(causes::grant_mismatch(
+                    "The account belongs to another business than the token.",
+                ));
             }
             (Some(business), _) | (None, Some(business)) => business,
-            (None, None) => return Err(causes::ours("owner_unknown", "Meta does not say yet who owns the account.")),
+            (None, None) => {
+                return Err(causes::ours("owner_unknown", "Meta does not say yet who owns the account."));
+            }
         };
         if o.claims.business_id.as_ref().is_some_and(|claimed| *claimed != business) {
             return Err(causes::grant_mismatch("This signup belongs to another business portfolio."));
@@ -137,10 +146,13 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let numbers = self.graph.numbers(waba, token).await.map_err(|e| self.graph_error(e))?;
         if let Some(claimed) = &o.claims.phone_number_id {
             let found = numbers.into_iter().find(|n| n.id == *claimed);
-            return found.map(Some).ok_or_else(|| causes::grant_mismatch("The number is not one of this account."));
+            return found
+                .map(Some)
+                .ok_or_else(|| causes::grant_mismatch("The number is not one of this account."));
         }
         let coexistence = o.claims.event == Some(SignupEvent::FinishWhatsappBusinessAppOnboarding);
-        let mut candidates: Vec<Number> = numbers.into_iter().filter(|n| !coexistence || n.is_on_biz_app).collect();
+        let mut candidates: Vec<Number> =
+            numbers.into_iter().filter(|n| !coexistence || n.is_on_biz_app).collect();
         match candidates.len() {
             0 | 1 => Ok(candidates.pop()),
             _ => Err(causes::person(
@@ -208,7 +220,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             updated_at: now,
         };
         if !self.store.save_grant(&grant, old.map(|g| g.token_version)).await? {
-            return Err(causes::ours("grant_busy", "Another signup of the same business was stored at the same moment."));
+            return Err(causes::ours(
+                "grant_busy",
+                "Another signup of the same business was stored at the same moment.",
+            ));
         }
         o.grant_id = Some(id.clone());
         o.token = None;
@@ -256,10 +271,14 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             o.skip(Step::CreditShared, self.clock.now());
             return Ok(());
         }
-        let business = o.business_id.clone().ok_or_else(|| StoreError::corrupt("onboardings", "no business"))?;
+        let business =
+            o.business_id.clone().ok_or_else(|| StoreError::corrupt("onboardings", "no business"))?;
         let now = self.clock.now();
         if !self.store.lease_business(&business, owner, now, now + self.settings.lease).await? {
-            return Err(causes::ours("credit_busy", "Another signup of the same business is sharing credit."));
+            return Err(causes::ours(
+                "credit_busy",
+                "Another signup of the same business is sharing credit.",
+            ));
         }
         let result = self.share_credit(o, &business, currency).await;
         self.store.release_business(&business, owner).await?;
@@ -289,9 +308,14 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     }
 
     /// Our allocation that pays through `funding`, if there is one.
-    async fn allocation_behind(&self, business: &BusinessId, funding: &str) -> Result<Option<AllocationId>, Stop> {
+    async fn allocation_behind(
+        &self,
+        business: &BusinessId,
+        funding: &str,
+    ) -> Result<Option<AllocationId>, Stop> {
         for allocation in self.graph.allocations(business).await.map_err(|e| self.graph_error(e))? {
-            let credential = self.graph.receiving_credential(&allocation).await.map_err(|e| self.graph_error(e))?;
+            let credential =
+                self.graph.receiving_credential(&allocation).await.map_err(|e| self.graph_error(e))?;
             if credential.as_deref() == Some(funding) {
                 return Ok(Some(allocation));
             }
@@ -310,7 +334,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         if self.store.save_grant(&grant, Some(version)).await? {
             Ok(())
         } else {
-            Err(causes::ours("grant_busy", "Another signup of the same business was stored at the same moment."))
+            Err(causes::ours(
+                "grant_busy",
+                "Another signup of the same business was stored at the same moment.",
+            ))
         }
     }
 
@@ -372,10 +399,11 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             return Ok(());
         }
         if number.is_unverified() {
-            return Err(causes::unverified());
+            return Err(causes::unverified().into());
         }
         let client = self.client(o, &phone).await?;
-        let sealed = client.sealed_pin.ok_or_else(|| StoreError::corrupt("clients", "no PIN before register"))?;
+        let sealed =
+            client.sealed_pin.ok_or_else(|| StoreError::corrupt("clients", "no PIN before register"))?;
         let pin = self.seal.open(&sealed, SealContext::ClientPin(&phone)).await?;
         let pin = Pin::try_from(pin).map_err(|e| StoreError::corrupt("clients", e))?;
         self.graph.register(&phone, &pin, &token).await.map_err(|e| causes::of_register(e, now))?;
@@ -431,12 +459,13 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
 
 /// A later signup of the same number has taken the client over: it goes on there.
 fn taken_over() -> Stop {
-    Stop::Failed(crate::domain::onboarding::Cause::new(
+    Cause::new(
         "taken_over",
-        crate::domain::onboarding::Turn::NewSignup,
+        Turn::NewSignup,
         "A later signup of the same number goes on instead.",
         "Nothing to do here: look at the later onboarding.",
-    ))
+    )
+    .into()
 }
 
 /// The account that the browser named if the token covers it, else the newest that it covers.

@@ -81,5 +81,8 @@ impl Signup {
 /// The code of the cause of the step that is next, with the step.
 fn stopped_by(onboarding: &Onboarding) -> (Option<Step>, &str) {
     let failed = onboarding.steps.iter().find(|record| record.state == StepState::Failed);
-    (failed.map(|record| record.step), failed.and_then(|r| r.cause.as_ref()).map_or("-", |cause| cause.code.as_str()))
+    (
+        failed.map(|record| record.step),
+        failed.and_then(|r| r.cause.as_ref()).map_or("-", |cause| cause.code.as_str()),
+    )
 }

@@ -49,13 +49,19 @@ async fn a_webhook_of_three_megabytes_costs_three_calls_and_one_that_fails_is_no
                            "text": {"body": "x".repeat(2900)}})
     };
     let messages: Vec<_> = (0..1000).map(message).collect();
-    let body = crate::flows::testing::webhook(&"117".parse().unwrap(), serde_json::json!({ "messages": messages }));
+    let body =
+        crate::flows::testing::webhook(&"117".parse().unwrap(), serde_json::json!({ "messages": messages }));
     signed(&world, body.as_bytes()).await.unwrap();
     assert_eq!(world.steps.log(), ["send_inbound"; 3]);
-    let bytes: usize = world.queues.take_inbound().iter().map(|queued| match &queued.item.content {
-        Content::Body(body) => body.len(),
-        Content::Part { .. } => 0,
-    }).sum();
+    let bytes: usize = world
+        .queues
+        .take_inbound()
+        .iter()
+        .map(|queued| match &queued.item.content {
+            Content::Body(body) => body.len(),
+            Content::Part { .. } => 0,
+        })
+        .sum();
     assert!(bytes >= body.len(), "nothing is dropped");
     world.steps.fault_at(4, Fault::FailBefore);
     assert!(matches!(signed(&world, body.as_bytes()).await.unwrap_err(), ReceiveError::Store(_)));

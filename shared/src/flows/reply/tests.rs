@@ -30,7 +30,8 @@ impl Chat {
     }
 
     async fn receive(&self, wamid: &str, body: &str) {
-        let body = webhook(&self.client.phone_number_id, json!({"messages": [text(&self.world, wamid, body)]}));
+        let body =
+            webhook(&self.client.phone_number_id, json!({"messages": [text(&self.world, wamid, body)]}));
         self.process.ingest(&self.world).parcel(&parcel(&self.world, body)).await.unwrap();
     }
 
@@ -132,14 +133,18 @@ async fn a_bot_that_is_off_a_person_who_writes_and_a_closed_window_are_named() {
         (
             |chat| {
                 let until = chat.world.clock.now() + Duration::from_secs(60);
-                chat.world.store.with(|t| t.conversations.values_mut().for_each(|c| c.paused_until = Some(until)));
+                chat.world
+                    .store
+                    .with(|t| t.conversations.values_mut().for_each(|c| c.paused_until = Some(until)));
             },
             NoAnswer::Human,
         ),
         (|chat| chat.world.clock.advance(Duration::from_secs(24 * 60 * 60)), NoAnswer::WindowClosed),
         (
             |chat| {
-                chat.world.store.with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+                chat.world
+                    .store
+                    .with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
             },
             NoAnswer::ClientInactive,
         ),

@@ -8,7 +8,9 @@ use crate::domain::ids::ConversationId;
 use crate::domain::message::Origin;
 use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
-use crate::flows::testing::{CUSTOMER, PAST_ALL_CLAIMS, Process, bot, message, parcel, status, text_sent, webhook};
+use crate::flows::testing::{
+    CUSTOMER, PAST_ALL_CLAIMS, Process, bot, message, parcel, status, text_sent, webhook,
+};
 use crate::testing::{Fault, GraphFault, World, refusal};
 
 const ID: &str = "msg_0123456789abcdef0123456789abcdef";
@@ -40,7 +42,10 @@ impl Desk {
             wamid: None,
             origin: Origin::Api,
             bot_id: Some(bot()),
-            conversation_id: ConversationId::new(&phone, &CustomerKey::try_from(CUSTOMER.to_owned()).unwrap()),
+            conversation_id: ConversationId::new(
+                &phone,
+                &CustomerKey::try_from(CUSTOMER.to_owned()).unwrap(),
+            ),
             phone_number_id: phone,
             customer,
             kind: "text".to_owned(),
@@ -99,7 +104,9 @@ async fn what_was_not_sent_is_sent_again_with_the_text_that_was_recorded() {
 async fn metas_rate_limit_says_how_long_to_wait() {
     let it = Desk::new().await;
     it.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_056, "Pair rate limit hit")));
-    let Delivery::NotSent { pause, error } = it.deliver(&it.intent("Hi")).await.unwrap() else { panic!("not sent") };
+    let Delivery::NotSent { pause, error } = it.deliver(&it.intent("Hi")).await.unwrap() else {
+        panic!("not sent")
+    };
     assert_eq!((pause, error.unwrap().code), (Duration::from_secs(6), 131_056));
 }
 

@@ -121,7 +121,8 @@ impl Cloud {
 fn first_webhook(world: &World, phone: &PhoneNumberId) -> String {
     let reaction = json!({"from": "15550100124", "id": "wamid.R", "timestamp": "1795262400", "type": "reaction",
                           "reaction": {"emoji": "+", "message_id": "wamid.0"}});
-    let messages = json!([text(world, "wamid.A", "Hello"), text(world, "wamid.B", "Anybody there?"), reaction]);
+    let messages =
+        json!([text(world, "wamid.A", "Hello"), text(world, "wamid.B", "Anybody there?"), reaction]);
     let foreign = json!([{"id": "wamid.ELSEWHERE", "status": "read", "timestamp": "1795262400"}]);
     webhook(phone, json!({"messages": messages, "statuses": foreign}))
 }
@@ -149,8 +150,10 @@ fn answer(world: &World, id: &str) -> Answer {
 /// The ids of ours that Meta took a message with, each of them once.
 fn taken_once(world: &World, case: &str) -> BTreeSet<String> {
     let sent = world.graph.sent();
-    let ids: BTreeSet<String> =
-        sent.iter().map(|sent| sent.message["biz_opaque_callback_data"].as_str().unwrap().to_owned()).collect();
+    let ids: BTreeSet<String> = sent
+        .iter()
+        .map(|sent| sent.message["biz_opaque_callback_data"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(ids.len(), sent.len(), "{case}: an answer was sent twice");
     ids
 }
@@ -177,7 +180,10 @@ fn check(world: &World, case: &str, statuses_came: bool) {
     let elsewhere = "wamid.ELSEWHERE".parse().unwrap();
     assert!(world.store.with(|t| t.wamids.contains_key(&elsewhere)), "{case}: the foreign status is kept");
     let undecided = world.store.with(|t| {
-        t.messages.values().filter(|m| matches!(m.sending, Some(Sending::Intended { .. } | Sending::NotSent))).count()
+        t.messages
+            .values()
+            .filter(|m| matches!(m.sending, Some(Sending::Intended { .. } | Sending::NotSent)))
+            .count()
     });
     assert_eq!(undecided, 0, "{case}: every send has an outcome");
 }
@@ -217,17 +223,15 @@ async fn two_copies_of_everything_at_once_answer_once() {
     let (client, _) = world.active_client(&bot(), 1).await;
     let parcel = crate::flows::testing::parcel(&world, first_webhook(&world, &client.phone_number_id));
     let (one, two) = (Process::default(), Process::default());
-    let (left, right) = tokio::join!(
-        async { one.ingest(&world).parcel(&parcel).await },
-        async { two.ingest(&world).parcel(&parcel).await }
-    );
+    let (left, right) = tokio::join!(async { one.ingest(&world).parcel(&parcel).await }, async {
+        two.ingest(&world).parcel(&parcel).await
+    });
     assert!(left.is_ok() && right.is_ok());
     let nudges = world.queues.take_answers();
     for nudge in &nudges {
-        let (left, right) = tokio::join!(
-            async { one.reply(&world).nudge(&nudge.item).await },
-            async { two.reply(&world).nudge(&nudge.item).await }
-        );
+        let (left, right) = tokio::join!(async { one.reply(&world).nudge(&nudge.item).await }, async {
+            two.reply(&world).nudge(&nudge.item).await
+        });
         assert!(left.is_ok() && right.is_ok());
     }
     assert_eq!(world.graph.sent().len(), 1);

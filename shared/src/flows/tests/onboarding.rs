@@ -132,7 +132,8 @@ async fn ended_well(world: &World, it: &SignedUp, case: &str) {
     });
     let client = world.store.with(|t| t.clients[&it.phone_number_id].clone());
     let grant = world.store.with(|t| t.grants[&client.grant_id].clone());
-    let stored = world.seal.open(&client.sealed_pin.unwrap(), SealContext::ClientPin(&it.phone_number_id)).await;
+    let stored =
+        world.seal.open(&client.sealed_pin.unwrap(), SealContext::ClientPin(&it.phone_number_id)).await;
     let token = world.seal.open(&grant.token, SealContext::GrantToken(&grant.id)).await;
     assert_eq!(stored.ok(), pin, "{case}: the stored PIN is the one that Meta took");
     assert_eq!(token.unwrap(), it.token.expose(), "{case}");
@@ -155,7 +156,8 @@ async fn a_token_is_lost_only_between_metas_answer_and_its_record_and_that_is_sa
             world.steps.fault_at(k, fault);
             let ended = sign_up(&world, &it, Continues::ByRequest).await;
             let acted = matches!(fault, Fault::CrashAfter | Fault::FailAfter);
-            let in_the_gap = (k > exchanged || (k == exchanged && acted)) && (k < recorded || (k == recorded && !acted));
+            let in_the_gap =
+                (k > exchanged || (k == exchanged && acted)) && (k < recorded || (k == recorded && !acted));
             let cause = ended.steps[0].cause.as_ref().map(|cause| cause.code.as_str());
             let expected = if in_the_gap { Some("code_spent") } else { None };
             assert_eq!(cause, expected, "{fault:?} at {k} ({step})");

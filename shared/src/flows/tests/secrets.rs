@@ -6,7 +6,9 @@ use crate::domain::ids::OnboardingId;
 use crate::domain::onboarding::{Claims, OnboardingStatus};
 use crate::domain::secret::Pin;
 use crate::error::Chain;
-use crate::flows::testing::{FAULTS, PAST_ALL_CLAIMS, Process, bot, exchange, onboard, parcel, solution_partner, text, webhook};
+use crate::flows::testing::{
+    FAULTS, PAST_ALL_CLAIMS, Process, bot, exchange, onboard, parcel, solution_partner, text, webhook,
+};
 use crate::testing::World;
 
 const PIN: &str = "738291";
@@ -19,7 +21,8 @@ async fn live(world: &World, fault: Option<(usize, crate::testing::Fault)>) -> V
     }
     let settings = solution_partner();
     let mut errors = Vec::new();
-    let mut note = |error: &dyn std::error::Error, debug: String| errors.extend([Chain(error).to_string(), debug]);
+    let mut note =
+        |error: &dyn std::error::Error, debug: String| errors.extend([Chain(error).to_string(), debug]);
     let id = OnboardingId::of_code(&it.code);
     for _ in 0..6 {
         if let Err(error) = exchange(world).run(&it.code, &bot(), Claims::default()).await {
@@ -59,9 +62,17 @@ fn everything(world: &World) -> String {
     let sent: Vec<_> = world.graph.sent().into_iter().map(|sent| sent.message.to_string()).collect();
     let ledgers = world.store.with(|t| {
         let onboardings = t.onboardings.values();
-        onboardings.map(|o| json!([o.steps, o.claims, o.token, o.facts]).to_string()).collect::<Vec<_>>().join(" ")
+        onboardings
+            .map(|o| json!([o.steps, o.claims, o.token, o.facts]).to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
     });
-    format!("{records} {raws} {ledgers} {sent:?} {:?} {:?} {:?}", world.queues.inbound(), world.queues.answers(), world.model.prompts())
+    format!(
+        "{records} {raws} {ledgers} {sent:?} {:?} {:?} {:?}",
+        world.queues.inbound(),
+        world.queues.answers(),
+        world.model.prompts()
+    )
 }
 
 #[tokio::test]

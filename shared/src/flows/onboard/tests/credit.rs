@@ -13,7 +13,11 @@ async fn an_allocation_that_exists_is_not_shared_again() {
         let credential = "funding-ours".to_owned();
         meta.wabas.get_mut(&signup.it.waba_id).unwrap().funding = Some(credential.clone());
         let business_id = signup.it.business_id.clone();
-        meta.allocations.push(crate::testing::Allocation { id: "4711".parse().unwrap(), business_id, credential });
+        meta.allocations.push(crate::testing::Allocation {
+            id: "4711".parse().unwrap(),
+            business_id,
+            credential,
+        });
     });
     let ended = signup.run().await;
     assert_eq!(ended.status, OnboardingStatus::Active);
@@ -24,7 +28,10 @@ async fn an_allocation_that_exists_is_not_shared_again() {
 #[tokio::test]
 async fn an_account_that_something_else_pays_for_needs_a_person() {
     let signup = Signup::new().await;
-    signup.world.graph.with(|meta| meta.wabas.get_mut(&signup.it.waba_id).unwrap().funding = Some("card".to_owned()));
+    signup
+        .world
+        .graph
+        .with(|meta| meta.wabas.get_mut(&signup.it.waba_id).unwrap().funding = Some("card".to_owned()));
     assert_eq!(stopped_by(&signup.run().await), (Some(Step::CreditShared), "other_funding"));
     assert_eq!((allocations(&signup), signup.registers()), (0, 0));
 }

@@ -66,7 +66,10 @@ async fn a_token_of_another_app_or_without_a_permission_or_not_valid_ends_the_on
         let signup = Signup::new().await;
         facts(&signup, change);
         let ended = signup.run().await;
-        assert_eq!((ended.status, stopped_by(&ended)), (OnboardingStatus::Failed, (Some(Step::GrantVerified), "grant_invalid")));
+        assert_eq!(
+            (ended.status, stopped_by(&ended)),
+            (OnboardingStatus::Failed, (Some(Step::GrantVerified), "grant_invalid"))
+        );
         nothing_was_done(&signup, 0);
     }
 }
@@ -99,7 +102,9 @@ async fn a_number_in_use_by_another_bot_is_refused_and_everything_there_stays_as
     assert_eq!(open.phone_number_id, None);
     assert_eq!(world.store.with(|t| (t.clients.clone(), t.grants.clone())), before);
     assert_eq!(signup.registers(), 1);
-    world.store.with(|t| t.clients.get_mut(&signup.it.phone_number_id).unwrap().status = ClientStatus::Inactive);
+    world
+        .store
+        .with(|t| t.clients.get_mut(&signup.it.phone_number_id).unwrap().status = ClientStatus::Inactive);
     assert_eq!(signup.run().await.status, OnboardingStatus::Active, "released there, it is taken here");
 }
 
@@ -114,7 +119,10 @@ async fn the_same_bot_again_is_an_update_that_keeps_pin_and_status_and_registers
     assert_eq!(second.client().status, ClientStatus::Active, "it stays usable meanwhile");
     second.run().await;
     let after = second.client();
-    assert_eq!((after.sealed_pin, after.onboarded_at, after.created_at), (before.sealed_pin, before.onboarded_at, before.created_at));
+    assert_eq!(
+        (after.sealed_pin, after.onboarded_at, after.created_at),
+        (before.sealed_pin, before.onboarded_at, before.created_at)
+    );
     assert_eq!((after.status, after.client_name.as_deref()), (ClientStatus::Active, Some("New name")));
     assert_eq!(second.registers(), 1);
     let grant = first.world.store.with(|t| t.grants[&after.grant_id].clone());

@@ -6,7 +6,8 @@ use super::*;
 async fn a_coexistence_number_is_not_registered_and_has_no_pin_of_ours() {
     let signup = Signup::new().await;
     signup.number(|number| number.number.is_on_biz_app = true);
-    let claims = Claims { event: Some(SignupEvent::FinishWhatsappBusinessAppOnboarding), ..Claims::default() };
+    let claims =
+        Claims { event: Some(SignupEvent::FinishWhatsappBusinessAppOnboarding), ..Claims::default() };
     let ended = signup.hear(claims, None).await;
     assert_eq!(ended.status, OnboardingStatus::Active);
     assert_eq!(ended.step(Step::PinStored).state, StepState::Skipped);
@@ -110,7 +111,10 @@ async fn metas_limit_of_registrations_is_waited_out() {
 #[tokio::test]
 async fn a_number_that_meta_does_not_show_as_connected_is_not_active() {
     let signup = Signup::new().await;
-    signup.world.graph.fail_next("register", GraphFault::Refused(refusal(400, 133_008, "Too many PIN guesses")));
+    signup
+        .world
+        .graph
+        .fail_next("register", GraphFault::Refused(refusal(400, 133_008, "Too many PIN guesses")));
     let open = signup.run().await;
     assert_eq!(stopped_by(&open), (Some(Step::PhoneRegistered), "pin_locked"));
     assert_eq!(signup.client().status, ClientStatus::Onboarding);

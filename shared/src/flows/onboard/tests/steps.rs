@@ -4,7 +4,9 @@ use super::*;
 
 fn acts(world: &World) -> Vec<&'static str> {
     const ACTING: [&str; 5] = ["exchange_code", "subscribe", "assign", "share_credit", "register"];
-    world.graph.with(|meta| meta.calls.iter().filter(|c| c.acted && ACTING.contains(&c.name)).map(|c| c.name).collect())
+    world.graph.with(|meta| {
+        meta.calls.iter().filter(|c| c.acted && ACTING.contains(&c.name)).map(|c| c.name).collect()
+    })
 }
 
 fn states(onboarding: &Onboarding) -> Vec<StepState> {
@@ -23,7 +25,10 @@ async fn a_solution_partner_does_every_step_in_order_and_the_client_is_ready() {
     let pin_saved = log[..at("register")].iter().rposition(|step| *step == "save_client");
     assert!(pin_saved.is_some(), "the PIN is stored before register");
     let client = signup.client();
-    assert_eq!((client.status, &client.waba_id, &client.business_id), (ClientStatus::Active, &signup.it.waba_id, &signup.it.business_id));
+    assert_eq!(
+        (client.status, &client.waba_id, &client.business_id),
+        (ClientStatus::Active, &signup.it.waba_id, &signup.it.business_id)
+    );
     assert_eq!(client.verified_name.as_deref(), Some("Corner Bakery 1"));
     assert!(client.onboarded_at.is_some() && ended.token.is_none() && ended.next_try_at.is_none());
 }
@@ -76,7 +81,11 @@ async fn two_runs_at_once_do_each_step_once() {
 #[tokio::test]
 async fn the_schedule_continues_when_the_browser_went_away_after_the_exchange() {
     let signup = Signup::new().await;
-    assert_eq!(signup.schedule(Duration::from_secs(30)).await.status, OnboardingStatus::Open, "the browser has time");
+    assert_eq!(
+        signup.schedule(Duration::from_secs(30)).await.status,
+        OnboardingStatus::Open,
+        "the browser has time"
+    );
     assert_eq!(signup.schedule(Duration::from_secs(40)).await.status, OnboardingStatus::Active);
 }
 

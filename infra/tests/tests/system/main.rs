@@ -1,0 +1,61 @@
+//! Tests of the whole: one real stack (AWS emulator, all functions, Meta simulator, front) is started
+//! when the first test asks for it, all tests share it, and it ends with the last one.
+//!
+//! `cargo test -p system-tests -- FILTER` runs some of them, `-- --list` names them all. What the stack
+//! wrote stays in the target folder until the next run; a failure says where.
+#![allow(clippy::unwrap_used, reason = "a test program")]
+
+mod answers;
+mod browser;
+mod chromium;
+mod contracts;
+mod corpus;
+mod exchange;
+mod large;
+mod onboarding;
+mod outages;
+mod pages;
+mod refusals;
+mod secrets;
+mod sending;
+mod support;
+mod tenants;
+mod webhooks;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+use support::suite::Suite;
+
+/// Most tests wait for something: more of them than processors keep the machine busy.
+const THREADS: usize = 6;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let suite = Suite::new();
+    let cases = [
+        // Those that must be alone come first: everybody waits for them.
+        exchange::cases(),
+        outages::cases(),
+        onboarding::cases(),
+        pages::cases(),
+        large::cases(),
+        corpus::cases(),
+        contracts::cases(),
+        answers::cases(),
+        sending::cases(),
+        webhooks::cases(),
+        tenants::cases(),
+        refusals::cases(),
+        // It looks at what all others left behind.
+        secrets::cases(),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, suite.trials(cases.into_iter().flatten()));
+    let stopped = suite.stop();
+    if let Err(error) = &stopped {
+        eprintln!("the stack did not stop well: {error:#}");
+    }
+    if conclusion.has_failed() || stopped.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

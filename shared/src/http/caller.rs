@@ -1,0 +1,164 @@
+//! Who calls.
+
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+
+use super::ApiError;
+use crate::domain::ids::BotId;
+
+/// API Gateway passes JWT claims on as text; a caller with more bots than this uses an admin token.
+const MOST_BOTS: usize = 1000;
+
+/// Who calls, from the claims that API Gateway's JWT authorizer has checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    subject: String,
+    bots: Bots,
+    onboard_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Bots {
+    All,
+    These(Vec<BotId>),
+}
+
+impl Caller {
+    /// The caller of a route that the signup page's short-lived token must not open.
+    ///
+    /// # Errors
+    /// 401 without usable claims, 403 `scope_insufficient` for the page's token.
+    pub fn of(request: &Request) -> Result<Self, ApiError> {
+        let caller = Self::of_onboarding(request)?;
+        if caller.onboard_only {
+            return Err(ApiError::forbidden(
+                "scope_insufficient",
+                "The token's scope opens the signup only.",
+                "Use a token without scope onboard.",
+            ));
+        }
+        Ok(caller)
+    }
+
+    /// The caller of a signup route.
+    ///
+    /// # Errors
+    /// 401 without usable claims.
+    pub fn of_onboarding(request: &Request) -> Result<Self, ApiError> {
+        let context = request.request_context_ref();
+        let Some(RequestContext::ApiGatewayV2(context)) = context else {
+            return Err(ApiError::unauthenticated());
+        };
+        let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
+        let claims = &jwt.ok_or_else(ApiError::unauthenticated)?.claims;
+        let claim = |name: &str| claims.get(name).map(String::as_str);
+        let bots = match claim("role") {
+            Some("admin") => Bots::All,
+            _ => Bots::These(claim("bots").and_then(bot_list).ok_or_else(ApiError::unauthenticated)?),
+        };
+        let scopes = claim("scope").unwrap_or_default();
+        Ok(Self {
+            subject: claim("sub").unwrap_or_default().to_owned(),
+            bots,
+            onboard_only: scopes.split_whitespace().any(|scope| scope == "onboard"),
+        })
+    }
+
+    /// Whether the caller may touch a bot.
+    ///
+    /// # Errors
+    /// 404 `bot_not_found`, as for a bot that does not exist.
+    pub fn check(&self, bot: &BotId) -> Result<(), ApiError> {
+        match &self.bots {
+            Bots::All => Ok(()),
+            Bots::These(bots) if bots.contains(bot) => Ok(()),
+            Bots::These(_) => Err(ApiError::not_found("bot_not_found")),
+        }
+    }
+
+    /// The bots that the claims name, sorted; `None` = all of them.
+    #[must_use]
+    pub fn bots(&self) -> Option<&[BotId]> {
+        match &self.bots {
+            Bots::All => None,
+            Bots::These(bots) => Some(bots),
+        }
+    }
+
+    /// Names the caller, for keys that must not be shared between callers.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.bots {
+            Bots::All => format!("admin:{}", self.subject),
+            Bots::These(bots) => {
+                let bots: Vec<&str> = bots.iter().map(AsRef::as_ref).collect();
+                format!("{}:{}", bots.join(","), self.subject)
+            }
+        }
+    }
+}
+
+/// The claim `bots`: a JSON list, or what API Gateway makes of one (`[a b]`). Anything else is nothing.
+fn bot_list(claim: &str) -> Option<Vec<BotId>> {
+    let names: Vec<String> = match serde_json::from_str(claim) {
+        Ok(names) => names,
+        Err(_) => {
+            let inner = claim.strip_prefix('[')?.strip_suffix(']')?;
+            inner.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        }
+    };
+    let mut bots = names.into_iter().map(BotId::try_from).collect::<Result<Vec<_>, _>>().ok()?;
+    bots.sort();
+    bots.dedup();
+    (bots.len() <= MOST_BOTS).then_some(bots)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::request;
+    use super::*;
+
+    #[test]
+    fn claims_come_as_gateway_text_or_as_json() {
+        for bots in ["[a b]", "[\"a\",\"b\"]", "[b a b]"] {
+            let caller = Caller::of(&request(&json!({"bots": bots, "sub": "s"}), "")).unwrap();
+            assert!(caller.check(&"a".parse().unwrap()).is_ok(), "{bots}");
+            assert_eq!(caller.check(&"c".parse().unwrap()).unwrap_err().code(), "bot_not_found");
+            assert_eq!(caller.bots().unwrap().len(), 2);
+        }
+    }
+
+    #[test]
+    fn anything_else_in_the_claims_fails_closed() {
+        for claims in [
+            json!({}),
+            json!({"bots": "a b"}),
+            json!({"bots": "a"}),
+            json!({"bots": "[a,b]"}),
+            json!({"bots": "[a b"}),
+            json!({"bots": "{\"a\":1}"}),
+            json!({"role": "user"}),
+            json!({"bots": "[a/b]"}),
+        ] {
+            assert_eq!(Caller::of(&request(&claims, "")).unwrap_err().status(), 401, "{claims}");
+        }
+        let nobody = Caller::of(&request(&json!({"bots": "[]"}), "")).unwrap();
+        assert!(nobody.check(&"a".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn the_pages_token_opens_the_signup_only() {
+        let request = request(&json!({"bots": "[a]", "scope": "onboard"}), "");
+        assert!(Caller::of_onboarding(&request).is_ok());
+        assert_eq!(Caller::of(&request).unwrap_err().code(), "scope_insufficient");
+    }
+
+    #[test]
+    fn an_admin_may_touch_every_bot() {
+        let caller = Caller::of(&request(&json!({"role": "admin"}), "")).unwrap();
+        assert!(caller.check(&"any".parse().unwrap()).is_ok());
+        assert!(caller.bots().is_none());
+    }
+}

@@ -1,0 +1,280 @@
+//! Problems (RFC 9457): why a request has no good answer, for the caller and for the log.
+
+use std::fmt;
+use std::time::Duration;
+
+use lambda_http::Body;
+use serde_json::{Map, Value, json};
+
+use super::parameters::LARGEST_BODY;
+use super::{Response, StatusCode};
+use crate::domain::meta_error::MetaError;
+use crate::error::{Chain, Source, StoreError};
+
+/// Media type of problems (RFC 9457).
+pub const PROBLEM: &str = "application/problem+json";
+
+/// Why a request has no good answer, for the caller; with its cause, for the log.
+#[derive(Debug)]
+pub struct ApiError(Box<Problem>);
+
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    action: String,
+    retryable: bool,
+    retry_after: Option<Duration>,
+    meta: Option<MetaError>,
+    members: Map<String, Value>,
+    source: Option<Source>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self(Box::new(Problem {
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            action: action.into(),
+            retryable: false,
+            retry_after: None,
+            meta: None,
+            members: Map::new(),
+            source: None,
+        }))
+    }
+
+    /// 400: the request is wrong; `action` says what to change.
+    pub fn bad_request(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail, action)
+    }
+
+    /// 401: no caller.
+    pub(super) fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "The request carries no usable token.",
+            "Send an Authorization header with a bearer token whose claims name bots.",
+        )
+    }
+
+    /// 401: a webhook that Meta did not sign.
+    #[must_use]
+    pub fn bad_signature() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "bad_signature",
+            "The signature does not match the body.",
+            "Check that the app secret of this deployment is the one of the app that sends.",
+        )
+    }
+
+    /// 403: the caller is known, and may not.
+    pub fn forbidden(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail, action)
+    }
+
+    /// 404: unknown, or another caller's: the two look the same.
+    #[must_use]
+    pub fn not_found(code: &str) -> Self {
+        let what = code.strip_suffix("_not_found").unwrap_or(code).replace('_', " ");
+        Self::new(
+            StatusCode::NOT_FOUND,
+            code,
+            format!("There is no such {what} among what this token may see."),
+            "Check the id and the token's bots.",
+        )
+    }
+
+    /// 409: the state of things forbids it.
+    pub fn conflict(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail, action)
+    }
+
+    /// 410: it was there, and has ended.
+    pub fn gone(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, code, detail, action)
+    }
+
+    /// 413: too large.
+    pub(super) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("The body is larger than {} KiB.", LARGEST_BODY / 1024),
+            "Send less; files are sent by link or by media id.",
+        )
+    }
+
+    /// 422: understood, and refused.
+    pub fn unprocessable(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail, action)
+    }
+
+    /// 429: too fast.
+    pub fn too_many(code: &str, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs().max(1);
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            code,
+            detail,
+            format!("Send it again after {seconds} seconds at the earliest."),
+        );
+        error.0.retry_after = Some(Duration::from_secs(seconds));
+        error.retryable()
+    }
+
+    /// 502: Meta gave no usable answer.
+    pub fn bad_gateway(code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, code, detail, action)
+    }
+
+    /// 503: ours or Meta's trouble; again later.
+    pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
+        let action = "Send the same request again in a moment.";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, action);
+        error.0.retry_after = Some(Duration::from_secs(1));
+        error.retryable()
+    }
+
+    /// The same with what Meta said.
+    #[must_use]
+    pub fn with_meta(mut self, meta: &MetaError) -> Self {
+        self.0.meta = Some(meta.clone());
+        self
+    }
+
+    /// The same with one more member in the answer.
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same, as something that may succeed when sent again.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.0.retryable = true;
+        self
+    }
+
+    /// The same with its cause, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// The answer's body.
+    #[must_use]
+    pub fn problem(&self) -> Value {
+        let mut problem = json!({
+            "type": format!("urn:switchboard:problem:{}", self.0.code),
+            "title": self.0.status.canonical_reason().unwrap_or("Error"),
+            "status": self.0.status.as_u16(),
+            "detail": self.0.detail,
+            "code": self.0.code,
+            "retryable": self.0.retryable,
+            "action": self.0.action,
+        });
+        if let Some(meta) = &self.0.meta {
+            problem["meta"] =
+                json!({"code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id});
+        }
+        for (name, value) in &self.0.members {
+            problem[name] = value.clone();
+        }
+        problem
+    }
+
+    pub(super) fn log(&self) {
+        let code = self.0.code.as_str();
+        let status = self.0.status.as_u16();
+        let meta = self.0.meta.as_ref().map(|meta| meta.code);
+        match &self.0.source {
+            Some(source) => {
+                tracing::error!(code, status, meta, error = %Chain(source.as_ref()), "request failed");
+            }
+            None => tracing::info!(code, status, meta, "request refused"),
+        }
+    }
+
+    /// The answer.
+    ///
+    /// # Panics
+    /// Never: the headers are valid.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::Text(self.problem().to_string()));
+        *response.status_mut() = self.0.status;
+        let headers = response.headers_mut();
+        headers.insert("content-type", PROBLEM.parse().expect("a valid header"));
+        headers.insert("cache-control", "no-store".parse().expect("a valid header"));
+        if let Some(pause) = self.0.retry_after {
+            headers.insert("retry-after", pause.as_secs().into());
+        }
+        response
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
+    }
+}
+impl std::error::Error for ApiError {}
+
+impl From<StoreError> for ApiError {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Service { .. } => {
+                Self::unavailable("temporarily_unavailable", "A service that we depend on did not answer.")
+                    .because(e)
+            }
+            StoreError::Corrupt { .. } | StoreError::Unsealable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "A record of ours cannot be read.",
+                "Report it with the time of the request; sending it again will not help.",
+            )
+            .because(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_every_member_of_the_contract() {
+        let meta = MetaError {
+            status: 400,
+            code: 131_047,
+            subcode: None,
+            details: "x".to_owned(),
+            fbtrace_id: Some("F".to_owned()),
+            is_transient: false,
+        };
+        let problem = ApiError::conflict("window_closed", "d", "a").with_meta(&meta).problem();
+        for member in ["type", "title", "status", "detail", "code", "retryable", "action"] {
+            assert!(problem.get(member).is_some(), "{member}");
+        }
+        assert_eq!(problem["meta"]["code"], 131_047);
+    }
+}
