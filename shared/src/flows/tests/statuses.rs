@@ -40,7 +40,7 @@ async fn after(order: &[usize], together: bool) -> (Statuses, Option<Sending>, O
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn statuses_in_any_order_end_equal_and_resolve_what_was_uncertain(
         mut order in prop::collection::vec(0..STATES.len(), 1..8), together in any::<bool>(), seed in any::<u64>(),
