@@ -98,10 +98,10 @@ where
             Begun::OtherBody => return Err(other_body()),
             Begun::Done(saved) => return Ok(replay(saved)),
         }
-        // An abandoned request goes on with the same message: what was sent is found, not sent again.
-        // The body is part of the name: a key that was free again never sends another body's message.
-        let result =
-            self.send(MessageId::of_request(&caller.name(), &format!("{key}#{hash}")), bot, members).await;
+        // An abandoned request goes on with the same message: what was sent is found, not sent again. The body
+        // is part of its name: a key that was freed by a refusal must not send what the first body said.
+        let id = MessageId::of_request(&caller.name(), &format!("{key}#{hash}"));
+        let result = self.send(id, bot, members).await;
         match &result {
             Ok(response) => {
                 let body = String::from_utf8_lossy(response.body()).into_owned();

@@ -90,6 +90,7 @@ async fn the_sample_event_lists_all_the_bots_messages_newest_first() {
     assert_eq!((&item["content"]["body"], &item["statuses"]), (&json!("Text of wamid.22"), &json!({})));
     assert_eq!((&item["answer"]["state"], &item["answer"]["reason"]), (&json!("none"), &json!("bot_off")));
     assert_eq!(item["customer"], "15550100777");
+    assert_eq!(item["customerIds"], json!({"waId": "15550100777"}));
     assert_eq!(ids(&world, &[]).await, (ALL.map(str::to_owned).to_vec(), None));
 }
 
