@@ -105,3 +105,6 @@ fn refusal(error: ExchangeError) -> ApiError {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests;

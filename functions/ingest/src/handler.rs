@@ -33,3 +33,6 @@ where
     .await;
     json!(response)
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ fn item(client: &Client) -> Value {
         "updatedAt": client.updated_at,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ fn errors_of(message: &Message, content: &Value) -> Option<Value> {
     };
     message.statuses.errors().cloned().or(refused).or_else(|| content.get("errors").cloned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,6 @@ fn step(record: &StepRecord) -> Value {
     }
     step
 }
+
+#[cfg(test)]
+mod tests;

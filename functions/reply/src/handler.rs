@@ -41,3 +41,6 @@ where
         Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,10 +98,10 @@ where
             Begun::OtherBody => return Err(other_body()),
             Begun::Done(saved) => return Ok(replay(saved)),
         }
-        // An abandoned request goes on with the same message: what was sent is found, not sent again.
-        // The body is part of the name: a key that was free again never sends another body's message.
-        let result =
-            self.send(MessageId::of_request(&caller.name(), &format!("{key}#{hash}")), bot, members).await;
+        // An abandoned request goes on with the same message: what was sent is found, not sent again. The body
+        // is part of its name: a key that was freed by a refusal must not send what the first body said.
+        let id = MessageId::of_request(&caller.name(), &format!("{key}#{hash}"));
+        let result = self.send(id, bot, members).await;
         match &result {
             Ok(response) => {
                 let body = String::from_utf8_lossy(response.body()).into_owned();
@@ -292,12 +292,15 @@ fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError
         Delivery::Uncertain => queued("uncertain"),
         Delivery::InProgress(_) => queued("queued"),
         Delivery::NoToken => Err(reconnect()),
-        Delivery::NotSent { pause, error } => Err(not_sent(pause, error.as_ref())),
+        Delivery::NotSent { pause, error } => Err(named(order, not_sent(pause, error.as_ref()))),
         // An answer for good: the same request gets it again.
-        Delivery::Refused(error) => {
-            Ok(refused(&error).with_member("messageId", order.id.as_ref()).into_response())
-        }
+        Delivery::Refused(error) => Ok(named(order, refused(&error)).into_response()),
     }
+}
+
+/// The message is in the history, with what became of it.
+fn named(order: &Order, error: ApiError) -> ApiError {
+    error.with_member("messageId", order.id.as_ref())
 }
 
 fn reconnect() -> ApiError {
@@ -338,3 +341,6 @@ fn refused(error: &MetaError) -> ApiError {
     }
     .with_meta(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,3 +21,6 @@ pub(crate) async fn handle(
         Err(ReceiveError::Store(error)) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

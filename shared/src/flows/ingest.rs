@@ -336,7 +336,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             && let Some(question) = &message.reply_to
         {
             // Any status proves that Meta took the answer, should nobody have recorded that. Not only the
-            // first: two that come at once can both find the other already there.
+            // first: two at once each see the other, and a crash here must not lose the last proof.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
         Ok(Tally { statuses: 1, ..Tally::default() })

@@ -35,3 +35,6 @@ pub async fn receive(
     queue.send_inbound(&parcels, Duration::ZERO).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

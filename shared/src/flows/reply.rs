@@ -125,8 +125,9 @@ where
                 result
             }
             ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
-            // Recorded, but its conversation not yet: ingest died in between and comes again.
-            ConversationClaim::Unknown => self.nudge_again(&message.id, FIRST_PAUSE).await,
+            // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
+            // the tries end.
+            ConversationClaim::Unknown => self.postpone(&message, FIRST_PAUSE).await,
         }
     }
 
@@ -289,7 +290,8 @@ where
             conversation_id: question.conversation_id.clone(),
             customer: question.customer.clone(),
             kind: draft.kind.clone(),
-            at: now.max(question.at),
+            // Listed after its question, also where our clock is behind Meta's.
+            at: now.max(question.at + Duration::from_millis(1)),
             recorded_at: now,
             raw: Raw::Plain(draft.recorded().to_string()),
             reply_to: Some(question.id.clone()),

@@ -8,6 +8,7 @@ pub mod contracts;
 mod graph;
 mod model;
 mod queues;
+mod requests;
 mod seal;
 mod steps;
 mod store;
@@ -21,6 +22,7 @@ pub use graph::{
 };
 pub use model::FakeModel;
 pub use queues::{Delayed, MemoryQueues};
+pub use requests::{Sample, answered, refused};
 pub use seal::FakeSeal;
 pub use steps::{Fault, Injected, Steps};
 pub use store::{BlobPart, IdempotencyRecord, Lease, MemoryStore, Tables, WamidRecord};

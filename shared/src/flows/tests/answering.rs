@@ -2,7 +2,6 @@
 //! gets at most one answer, and exactly one unless a named reason says none, whichever call goes wrong.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -25,11 +24,7 @@ const TURNS: usize = 40;
 fn signature(body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
-    let digits = mac.finalize().into_bytes().iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    format!("sha256={digits}")
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 /// Lambda and SQS around the flows: what failed comes again, a dead process is replaced.

@@ -65,7 +65,7 @@ async fn a_status_that_was_recorded_and_no_more_leaves_the_proof_to_the_next() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn statuses_in_any_order_end_equal_and_resolve_what_was_uncertain(
         mut order in prop::collection::vec(0..STATES.len(), 1..8), together in any::<bool>(), seed in any::<u64>(),
