@@ -68,7 +68,7 @@ async fn the_sample_events_are_handled() {
         assert_eq!(refused(answer), (404, "onboarding_not_found".to_owned()));
     }
     let schedule = lambda_http::request::from_str(SCHEDULE).unwrap();
-    assert_eq!(answered(send(&world, &schedule).await), (200, json!({"continued": 0})));
+    assert_eq!(answered(send(&world, &schedule).await), (200, json!({"due": 0})));
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn while_steps_are_open_the_answer_is_202_with_the_cause_and_the_schedule_
     assert_eq!(answer["client"]["ready"], false);
     world.clock.advance(Duration::from_secs(100));
     let schedule = lambda_http::request::from_str(SCHEDULE).unwrap();
-    assert_eq!(answered(send(&world, &schedule).await), (200, json!({"continued": 1})));
+    assert_eq!(answered(send(&world, &schedule).await), (200, json!({"due": 1})));
     assert_eq!(answered(send(&world, &get(&id).request()).await).1["status"], "active");
 }
 

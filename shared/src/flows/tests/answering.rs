@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -15,7 +16,7 @@ use crate::domain::parcel::Parcel;
 use crate::domain::secret::AppSecret;
 use crate::flows::receive::receive;
 use crate::flows::testing::{FAULTS, PAST_ALL_CLAIMS, Process, bot, message, status, text, webhook};
-use crate::testing::World;
+use crate::testing::{Fault, World};
 
 const SECRET: &str = "not-a-real-app-secret";
 /// More turns than any single fault needs.
@@ -127,12 +128,12 @@ fn first_webhook(world: &World, phone: &PhoneNumberId) -> String {
     webhook(phone, json!({"messages": messages, "statuses": foreign}))
 }
 
-async fn scenario(fault: Option<(usize, crate::testing::Fault)>, nudges_first: bool) -> Cloud {
+async fn scenario(faults: &[(usize, Fault)], nudges_first: bool) -> Cloud {
     let world = World::new();
     let (client, _) = world.active_client(&bot(), 1).await;
     let phone = client.phone_number_id;
-    if let Some((k, fault)) = fault {
-        world.steps.fault_at(k, fault);
+    for (k, fault) in faults {
+        world.steps.fault_at(*k, *fault);
     }
     let mut cloud = Cloud::new(world.clone(), nudges_first);
     cloud.deliver(&first_webhook(&world, &phone)).await;
@@ -190,7 +191,7 @@ fn check(world: &World, case: &str, statuses_came: bool) {
 
 #[tokio::test]
 async fn without_faults_a_burst_gets_one_answer_and_the_next_message_another() {
-    let cloud = scenario(None, false).await;
+    let cloud = scenario(&[], false).await;
     let world = &cloud.world;
     check(world, "no fault", false);
     assert_eq!(world.graph.sent().len(), 2);
@@ -202,11 +203,11 @@ async fn without_faults_a_burst_gets_one_answer_and_the_next_message_another() {
 #[tokio::test]
 async fn whichever_call_goes_wrong_each_message_is_recorded_and_answered_at_most_once() {
     for nudges_first in [false, true] {
-        let clean = scenario(None, nudges_first).await.world.steps.log();
+        let clean = scenario(&[], nudges_first).await.world.steps.log();
         for (k, step) in clean.iter().enumerate() {
             for fault in FAULTS {
                 let case = format!("{fault:?} at {k} ({step}), nudges first: {nudges_first}");
-                let mut cloud = scenario(Some((k, fault)), nudges_first).await;
+                let mut cloud = scenario(&[(k, fault)], nudges_first).await;
                 let world = cloud.world.clone();
                 check(&world, &case, false);
                 let phone = message(&world, "wamid.A").phone_number_id;
@@ -237,4 +238,31 @@ async fn two_copies_of_everything_at_once_answer_once() {
     assert_eq!(world.graph.sent().len(), 1);
     world.clock.advance(Duration::from_secs(1));
     assert!(matches!(answer(&world, "wamid.B"), Answer::Answered(_)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn in_a_storm_of_faults_and_duplicates_the_same_holds(
+        faults in prop::collection::vec((0..90usize, 0..FAULTS.len()), 0..7),
+        nudges_first in any::<bool>(),
+        duplicates in prop::collection::vec(prop::sample::select(vec!["wamid.A", "wamid.B", "wamid.C"]), 0..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let faults: Vec<_> = faults.into_iter().map(|(k, index)| (k, FAULTS[index])).collect();
+            let case = format!("{faults:?}, nudges first: {nudges_first}, again: {duplicates:?}");
+            let mut cloud = scenario(&faults, nudges_first).await;
+            let world = cloud.world.clone();
+            check(&world, &case, false);
+            let phone = message(&world, "wamid.A").phone_number_id;
+            for wamid in duplicates {
+                let again = text(&world, wamid, "Again");
+                cloud.deliver(&webhook(&phone, json!({ "messages": [again] }))).await;
+                cloud.answers.push(Nudge { message_id: wamid.parse().unwrap() });
+            }
+            cloud.deliver_statuses(&phone).await;
+            check(&world, &case, true);
+        });
+    }
 }
