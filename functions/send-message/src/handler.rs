@@ -292,12 +292,15 @@ fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError
         Delivery::Uncertain => queued("uncertain"),
         Delivery::InProgress(_) => queued("queued"),
         Delivery::NoToken => Err(reconnect()),
-        Delivery::NotSent { pause, error } => Err(not_sent(pause, error.as_ref())),
+        Delivery::NotSent { pause, error } => Err(named(order, not_sent(pause, error.as_ref()))),
         // An answer for good: the same request gets it again.
-        Delivery::Refused(error) => {
-            Ok(refused(&error).with_member("messageId", order.id.as_ref()).into_response())
-        }
+        Delivery::Refused(error) => Ok(named(order, refused(&error)).into_response()),
     }
+}
+
+/// The message is in the history, with what became of it.
+fn named(order: &Order, error: ApiError) -> ApiError {
+    error.with_member("messageId", order.id.as_ref())
 }
 
 fn reconnect() -> ApiError {

@@ -268,7 +268,7 @@ async fn a_request_that_died_at_any_call_is_continued_and_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_free_again_sends_what_the_new_body_says() {
+async fn a_key_that_came_free_sends_what_the_new_body_says() {
     let desk = Desk::new().await;
     desk.world.graph.fail_next("send", GraphFault::NotSent);
     assert!(desk.send(&keyed("k", "Wrong")).await.is_err());
@@ -277,14 +277,15 @@ async fn a_key_that_is_free_again_sends_what_the_new_body_says() {
 }
 
 #[tokio::test]
-async fn metas_last_word_is_the_answer_of_its_key() {
+async fn a_refusal_for_good_is_the_answer_of_its_key() {
     let desk = Desk::new().await;
     let fault = GraphFault::Refused(refusal(400, 131_009, "Parameter value is not valid"));
     desk.world.graph.fail_next("send", fault);
     let first = answered(desk.send(&keyed("k", "Wrong")).await);
     assert_eq!((first.0, first.1["code"].as_str()), (422, Some("refused_by_meta")));
     assert_eq!(answered(desk.send(&keyed("k", "Wrong")).await), first);
-    assert_eq!(refused(desk.send(&keyed("k", "Right")).await), (422, "idempotency_key_reused".to_owned()));
+    let other = refused(desk.send(&keyed("k", "Right")).await);
+    assert_eq!(other, (422, "idempotency_key_reused".to_owned()));
     assert_eq!(desk.calls(), 1);
 }
 

@@ -3,26 +3,35 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::domain::answer::{Answer, Nudge};
+use crate::domain::answer::{Answer, NoAnswer, Nudge};
+use crate::domain::ids::PhoneNumberId;
 use crate::domain::message::Sending;
 use crate::domain::status::Statuses;
+use crate::domain::webhook::pieces;
 use crate::flows::testing::{Process, bot, message, parcel, status, text, webhook};
-use crate::testing::{Fault, World};
+use crate::ports::{Clock, RecordMessages};
+use crate::testing::{Fault, SentMessage, World};
 
 const STATES: [&str; 4] = ["sent", "delivered", "read", "failed"];
+
+/// An answer to `wamid.Q` that Meta has taken, without our knowing: its number, and what Meta has.
+async fn uncertain_answer(world: &World, process: &Process) -> (PhoneNumberId, SentMessage) {
+    let (client, _) = world.active_client(&bot(), 1).await;
+    let phone = client.phone_number_id;
+    let question = webhook(&phone, json!({"messages": [text(world, "wamid.Q", "Hello")]}));
+    process.ingest(world).parcel(&parcel(world, question)).await.unwrap();
+    world.steps.fault_next("send", Fault::FailAfter);
+    process.reply(world).nudge(&Nudge { message_id: "wamid.Q".parse().unwrap() }).await.unwrap();
+    (phone, world.graph.sent().remove(0))
+}
 
 /// An answer was sent, its call's answer was lost, and these statuses come in this order, each in a
 /// webhook of its own or all in one.
 async fn after(order: &[usize], together: bool) -> (Statuses, Option<Sending>, Option<Answer>) {
     let world = World::new();
-    let (client, _) = world.active_client(&bot(), 1).await;
-    let phone = &client.phone_number_id;
     let process = Process::default();
-    let question = webhook(phone, json!({"messages": [text(&world, "wamid.Q", "Hello")]}));
-    process.ingest(&world).parcel(&parcel(&world, question)).await.unwrap();
-    world.steps.fault_next("send", Fault::FailAfter);
-    process.reply(&world).nudge(&Nudge { message_id: "wamid.Q".parse().unwrap() }).await.unwrap();
-    let sent = world.graph.sent().remove(0);
+    let (phone, sent) = uncertain_answer(&world, &process).await;
+    let phone = &phone;
     let statuses: Vec<_> = order.iter().map(|index| status(&world, &sent, STATES[*index])).collect();
     if together {
         let body = webhook(phone, json!({ "statuses": statuses }));
@@ -37,6 +46,22 @@ async fn after(order: &[usize], together: bool) -> (Statuses, Option<Sending>, O
     let id = crate::domain::ids::MessageId::answer_to(&question.id);
     let answer = message(&world, id.as_ref());
     (answer.statuses, answer.sending, question.answer)
+}
+
+/// Also what two statuses that are recorded at once look like: neither is the first.
+#[tokio::test]
+async fn a_status_that_was_recorded_and_no_more_leaves_the_proof_to_the_next() {
+    let world = World::new();
+    let process = Process::default();
+    let (phone, sent) = uncertain_answer(&world, &process).await;
+    let body = |state| webhook(&phone, json!({"statuses": [status(&world, &sent, state)]}));
+    let first = body("sent");
+    let first = pieces(&first).unwrap()[0].status(world.clock.now()).unwrap();
+    world.store.apply_status(&phone, &first.event, None).await.unwrap();
+    let unsettled = message(&world, "wamid.Q").answer;
+    assert!(matches!(unsettled, Some(Answer::None(NoAnswer::SendUncertain, Some(_)))), "{unsettled:?}");
+    process.ingest(&world).parcel(&parcel(&world, body("delivered"))).await.unwrap();
+    assert!(matches!(message(&world, "wamid.Q").answer, Some(Answer::Answered(_))));
 }
 
 proptest! {

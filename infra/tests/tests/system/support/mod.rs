@@ -17,8 +17,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep};
 
-/// Longest wait for anything. No measure of speed: it only ends a test that would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait for anything. No measure of speed: it only ends a test that would wait for ever. Some wait
+/// for a schedule, which comes each minute to what is due a minute after it was left.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(150);
 
