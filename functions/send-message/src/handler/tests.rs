@@ -333,8 +333,7 @@ async fn metas_refusals_are_told_with_metas_own_codes() {
             (&json!(code), &json!("AFakeTraceOfMeta"))
         );
         assert_eq!(response.headers().contains_key("retry-after"), expected.0 == 429 || expected.0 == 503);
-        let recorded_for_good = expected.0 != 429 && expected.0 != 503;
-        assert_eq!(answer["messageId"].is_string(), recorded_for_good);
+        assert!(answer["messageId"].is_string(), "the message is in the history");
     }
 }
 
