@@ -12,7 +12,7 @@ use shared::flows::content_of;
 use shared::http::{
     ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter,
 };
-use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
+use shared::ports::{ListClients, ListMessages, Listing, Page, ReadClients, ResolveCustomers};
 
 /// A bot with more numbers than this names one.
 const MOST_NUMBERS: usize = 20;
@@ -52,20 +52,27 @@ pub(crate) async fn handle(store: &impl Records, request: &Request) -> Result<Re
     let from = query_parameter::<Time>(request, "from")?.map(|t| t.0);
     let to = query_parameter::<Time>(request, "to")?.map(|t| t.0);
     let before = query_parameter::<Position>(request, "cursor")?.map(|p| p.0);
-    let mut items = Vec::new();
-    let mut more = false;
+    let mut pages = Vec::new();
     for listing in listings(store, request, &bot).await? {
-        let page = store.list_messages(&listing, from, to, before.as_deref(), limit).await?;
-        more |= page.next.is_some();
-        // A number may have belonged to another bot: its conversations then hold that bot's messages too.
-        items.extend(page.items.into_iter().filter(|message| message.bot_id.as_ref() == Some(&bot)));
+        pages.push(store.list_messages(&listing, from, to, before.as_deref(), limit).await?);
     }
-    items.sort_by_key(|message| std::cmp::Reverse(message.time_key()));
-    more |= items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(Message::time_key);
+    let (items, next) = merge(pages, &bot, limit);
     let items: Vec<Value> = items.iter().map(item).collect();
     Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
+}
+
+/// One page out of a page of each list. Behind the newest end of a page that has a next one, that list's
+/// messages are not known yet: nothing older is shown, and the next page begins there.
+fn merge(pages: Vec<Page<Message>>, bot: &BotId, limit: usize) -> (Vec<Message>, Option<String>) {
+    let known_to = pages.iter().filter_map(|page| page.next.clone()).max();
+    let mut items: Vec<Message> = pages.into_iter().flat_map(|page| page.items).collect();
+    // A number may have belonged to another bot: its conversations then hold that bot's messages too.
+    items.retain(|message| message.bot_id.as_ref() == Some(bot));
+    items.retain(|message| known_to.as_ref().is_none_or(|end| message.time_key() >= *end));
+    items.sort_by_key(|message| std::cmp::Reverse(message.time_key()));
+    let next = if items.len() > limit { Some(items[limit - 1].time_key()) } else { known_to };
+    items.truncate(limit);
+    (items, next)
 }
 
 /// The lists that the page is merged from: one, unless the bot has several numbers and names none.

@@ -236,3 +236,21 @@ async fn a_store_that_is_down_is_503() {
     world.steps.fault_next("list_messages", Fault::FailBefore);
     assert_eq!(refused(list(&world, &Sample::of(EVENT)).await), (503, "temporarily_unavailable".to_owned()));
 }
+
+#[tokio::test]
+async fn a_page_full_of_a_former_owners_messages_leads_on_to_ones_own() {
+    let world = World::new();
+    let (own, _) = world.active_client(&bot(), 1).await;
+    let other = Client { bot_id: "other-bot".parse().unwrap(), ..own.clone() };
+    received(&world, &own, "wamid.OWN", CUSTOMER).await;
+    for n in 0..3 {
+        received(&world, &other, &format!("wamid.OTHER{n}"), CUSTOMER).await;
+    }
+    let (mut all, mut cursor) = (Vec::new(), Some(String::new()));
+    while let Some(before) = cursor {
+        let (page, next) = ids(&world, &[("customer", CUSTOMER), ("limit", "1"), ("cursor", &before)]).await;
+        all.extend(page);
+        cursor = next;
+    }
+    assert_eq!(all, ["wamid.OWN"]);
+}
