@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let aws = Aws::from_env()?;
     let store = Tables::new(aws.dynamodb()).onboardings(config::required("ONBOARDINGS_TABLE")?);
+    store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
     let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;

@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
         .events(config::required("EVENTS_TABLE")?)
         .quarantine(config::required("QUARANTINE_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);
+    store.warm_up().await;
     let inbound = InboundQueue::new(aws.sqs(), config::required("INBOUND_QUEUE_URL")?);
     let answers = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let settings = Settings {

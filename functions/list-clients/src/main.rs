@@ -11,6 +11,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let aws = Aws::from_env()?;
     let store = Tables::new(aws.dynamodb()).clients(config::required("CLIENTS_TABLE")?);
+    store.warm_up().await;
     run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))
         .await
 }

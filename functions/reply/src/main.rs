@@ -29,6 +29,7 @@ async fn main() -> Result<(), Error> {
         .bots(config::required("BOTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
         .grants(config::required("GRANTS_TABLE")?);
+    store.warm_up().await;
     let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());

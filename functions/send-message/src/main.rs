@@ -23,6 +23,7 @@ async fn main() -> Result<(), Error> {
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .idempotency(config::required("IDEMPOTENCY_TABLE")?);
+    store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
     let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;

@@ -18,7 +18,9 @@ use crate::domain::message::{Message, Sending};
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
 use crate::domain::status::StatusEvent;
-use crate::error::StoreError;
+use crate::error::{Chain, StoreError};
+use crate::ports::Onboardings as _;
+use crate::ports::ReadClients as _;
 use crate::ports::{
     self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
     SavedResponse, SendOutcome, Started,
@@ -55,6 +57,19 @@ impl Tables {
             quarantine: None,
             blobs: None,
             idempotency: None,
+        }
+    }
+
+    /// Opens the connection by reading a record that is not there, so that the first event finds it open:
+    /// init runs at full speed, the first event may not. What the table answers does not matter.
+    pub async fn warm_up(&self) {
+        let read = match (&self.clients, &self.onboardings) {
+            (Some(clients), _) => clients.client(&"0".parse().expect("digits")).await.map(drop),
+            (None, Some(table)) => table.onboarding(&"ob_0".parse().expect("of its form")).await.map(drop),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = read {
+            tracing::debug!(error = %Chain(&error), "connection opened");
         }
     }
 }
