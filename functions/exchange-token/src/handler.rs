@@ -7,8 +7,10 @@ use shared::domain::ids::BotId;
 use shared::domain::onboarding::{Claims, Onboarding, SignupEvent};
 use shared::domain::secret::SignupCode;
 use shared::flows::exchange::{Exchange, ExchangeError};
-use shared::http::{ApiError, Caller, Members, Response, StatusCode, json as answer};
-use shared::ports::{Clock, Onboardings, Random, Seal, TokenGraph};
+use shared::http::{
+    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
+};
+use shared::ports::{Clock, IdempotencyKeys, Onboardings, Random, Seal, TokenGraph};
 
 const AGAIN: &str = "Sign up again: press Continue with Facebook once more.";
 
@@ -17,9 +19,9 @@ pub(crate) async fn handle<S, K, G, C, R>(
     request: &Request,
 ) -> Result<Response<Body>, ApiError>
 where
-    S: Onboardings, // dynamodb:GetItem, PutItem, UpdateItem on onboardings
-    K: Seal,        // kms:Encrypt
-    G: TokenGraph,  // the Graph API; no AWS permission
+    S: Onboardings + IdempotencyKeys, // dynamodb:GetItem, PutItem, UpdateItem on onboardings and idempotency
+    K: Seal,                          // kms:Encrypt
+    G: TokenGraph,                    // the Graph API; no AWS permission
     C: Clock,
     R: Random,
 {
@@ -28,8 +30,12 @@ where
     let bot: BotId = members.required("botId")?;
     caller.check(&bot)?;
     let code: SignupCode = members.required("code")?;
-    let onboarding = exchange.run(&code, &bot, claims(&members)).await.map_err(refusal)?;
-    Ok(answer(StatusCode::OK, &summary(&onboarding)))
+    let key = RequestKey::of(request, &caller, "exchange-token")?;
+    once(exchange.store, exchange.clock, GATEWAY_CLAIM, key.as_ref(), async {
+        let onboarding = exchange.run(&code, &bot, claims(&members)).await.map_err(refusal)?;
+        Ok(answer(StatusCode::OK, &summary(&onboarding)))
+    })
+    .await
 }
 
 /// What the page knows of the finish event already. It is a hint: what is ill-formed is left out here,

@@ -17,7 +17,9 @@ use shared::{config, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let aws = Aws::from_env()?;
-    let store = Tables::new(aws.dynamodb()).onboardings(config::required("ONBOARDINGS_TABLE")?);
+    let store = Tables::new(aws.dynamodb())
+        .onboardings(config::required("ONBOARDINGS_TABLE")?)
+        .idempotency(config::required("IDEMPOTENCY_TABLE")?);
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());

@@ -10,15 +10,18 @@ use shared::domain::onboarding::{Claims, Onboarding, OnboardingStatus, SignupEve
 use shared::domain::secret::Pin;
 use shared::error::StoreError;
 use shared::flows::onboard::{Meta, Onboard, Records, refusal_of};
-use shared::http::{ApiError, Caller, Members, Name, Response, StatusCode, json as answer, path_parameter};
-use shared::ports::{Clock, Random, Seal};
+use shared::http::{
+    ApiError, Caller, GATEWAY_CLAIM, Members, Name, RequestKey, Response, StatusCode, json as answer, once,
+    path_parameter,
+};
+use shared::ports::{Clock, IdempotencyKeys, Random, Seal};
 use shared::queue::scheduled_job;
 
 const NOT_FOUND: &str = "onboarding_not_found";
 /// How many onboardings one run of the schedule continues; the next run takes the rest.
 const DUE_AT_ONCE: usize = 20;
 
-pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
+pub(crate) async fn handle<S: Records + IdempotencyKeys, K: Seal, G: Meta, C: Clock, R: Random>(
     onboard: &Onboard<'_, S, K, G, C, R>, // dynamodb on onboardings, grants, clients, events; kms; the Graph API
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
@@ -32,7 +35,11 @@ pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
             let onboarding = find(onboard, &caller, &id).await?;
             show(onboard, &onboarding, StatusCode::OK).await
         }
-        _ => go_on(onboard, &caller, request).await,
+        _ => {
+            let key = RequestKey::of(request, &caller, "onboard-client")?;
+            let request = go_on(onboard, &caller, request);
+            once(onboard.store, onboard.clock, GATEWAY_CLAIM, key.as_ref(), request).await
+        }
     }
 }
 

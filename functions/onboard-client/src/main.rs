@@ -21,7 +21,8 @@ async fn main() -> Result<(), Error> {
         .onboardings(config::required("ONBOARDINGS_TABLE")?)
         .grants(config::required("GRANTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
-        .events(config::required("EVENTS_TABLE")?);
+        .events(config::required("EVENTS_TABLE")?)
+        .idempotency(config::required("IDEMPOTENCY_TABLE")?);
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());

@@ -11,17 +11,14 @@ use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
 use shared::domain::meta_error::{MetaError, Remedy};
-use shared::domain::raw::{Packed, sha256};
+use shared::domain::raw::Packed;
 use shared::domain::status::Statuses;
 use shared::flows::send::{Delivery, Sender};
-use shared::http::{ApiError, Caller, Members, PROBLEM, Response, StatusCode, header, json as answer};
+use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, once};
 use shared::ports::{
-    Begun, Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
-    ReadGrants, RecordSends, ResolveCustomers, SavedResponse, Seal, TouchConversations,
+    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadGrants,
+    RecordSends, ResolveCustomers, Seal, TouchConversations,
 };
-
-/// How long an idempotency key is honoured (design of the HTTP API).
-const KEY_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All records that send-message uses: dynamodb on clients, grants, messages, conversations, idempotency.
 pub(crate) trait Records:
@@ -73,45 +70,14 @@ where
         let members = Members::of(request)?;
         let bot: BotId = members.required("botId")?;
         caller.check(&bot)?;
-        match header(request, "idempotency-key") {
-            Some(key) => self.once(&caller, check_key(key)?, request, &bot, &members).await,
-            None => self.send(MessageId::random(self.random.bytes()), &bot, &members).await,
-        }
-    }
-
-    /// The same key with the same body answers as the first time.
-    async fn once(
-        &self,
-        caller: &Caller,
-        key: &str,
-        request: &Request,
-        bot: &BotId,
-        members: &Members,
-    ) -> Result<Response<Body>, ApiError> {
-        let store = self.sender.store;
-        let now = self.sender.clock.now();
-        let record = format!("send-message#{}", sha256(format!("{}#{key}", caller.name()).as_bytes()));
-        let hash = sha256(request.body());
-        match store.begin_request(&record, &hash, now, now + self.sender.claim, now + KEY_KEPT).await? {
-            Begun::New | Begun::Abandoned => {}
-            Begun::Running => return Err(running()),
-            Begun::OtherBody => return Err(other_body()),
-            Begun::Done(saved) => return Ok(replay(saved)),
-        }
-        // An abandoned request goes on with the same message: what was sent is found, not sent again. The body
-        // is part of its name: a key that was freed by a refusal must not send what the first body said.
-        let id = MessageId::of_request(&caller.name(), &format!("{key}#{hash}"));
-        let result = self.send(id, bot, members).await;
-        match &result {
-            Ok(response) => {
-                let body = String::from_utf8_lossy(response.body()).into_owned();
-                let saved = SavedResponse { status: response.status().as_u16(), body };
-                store.finish_request(&record, &saved).await?;
-            }
-            // Nothing was decided: the key may be used again.
-            Err(_) => store.forget_request(&record).await?,
-        }
-        result
+        let key = RequestKey::of(request, &caller, "send-message")?;
+        // An abandoned request goes on with the same message: what was sent is found, not sent again.
+        let id = match &key {
+            Some(key) => MessageId::of_request(&caller.name(), key.name()),
+            None => MessageId::random(self.random.bytes()),
+        };
+        let Sender { store, clock, claim, .. } = self.sender;
+        once(store, clock, claim, key.as_ref(), self.send(id, &bot, &members)).await
     }
 
     async fn send(&self, id: MessageId, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
@@ -225,34 +191,6 @@ where
     }
 }
 
-fn check_key(key: &str) -> Result<&str, ApiError> {
-    if !key.is_empty() && key.len() <= 255 && key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(key);
-    }
-    Err(ApiError::bad_request(
-        "invalid_idempotency_key",
-        "Idempotency-Key is not of its form.",
-        "Send 1 to 255 visible ASCII characters, or leave it out.",
-    ))
-}
-
-fn running() -> ApiError {
-    ApiError::conflict(
-        "request_running",
-        "The first request with this Idempotency-Key is still running.",
-        "Send it again in some seconds: it answers as the first.",
-    )
-    .retryable()
-}
-
-fn other_body() -> ApiError {
-    ApiError::unprocessable(
-        "idempotency_key_reused",
-        "This Idempotency-Key was used with another body.",
-        "Use a new key for a new message.",
-    )
-}
-
 fn window_closed() -> ApiError {
     ApiError::conflict(
         "window_closed",
@@ -268,16 +206,6 @@ fn invalid_message(error: InvalidDraft) -> ApiError {
         format!("Change {} and send it again.", error.member),
     )
     .with_member("member", error.member)
-}
-
-fn replay(saved: SavedResponse) -> Response<Body> {
-    let status = StatusCode::from_u16(saved.status).unwrap_or(StatusCode::OK);
-    let body: Value = serde_json::from_str(&saved.body).unwrap_or_default();
-    let mut response = answer(status, &body);
-    if status.is_client_error() {
-        response.headers_mut().insert("content-type", PROBLEM.parse().expect("a valid header"));
-    }
-    response
 }
 
 /// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.

@@ -1,6 +1,7 @@
 //! HTTP events in, responses out.
 
 mod caller;
+mod idempotency;
 mod parameters;
 mod problem;
 
@@ -11,6 +12,7 @@ pub use lambda_http::Response;
 pub use lambda_http::http::StatusCode;
 
 pub use caller::Caller;
+pub use idempotency::{GATEWAY_CLAIM, RequestKey, once};
 pub use parameters::{Limit, Members, Name, header, path_parameter, query_parameter};
 pub use problem::{ApiError, PROBLEM};
 

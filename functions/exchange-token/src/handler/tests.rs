@@ -148,3 +148,15 @@ async fn our_own_trouble_is_503_and_the_code_still_works() {
     assert_eq!(refused(send(&world, &sample).await), (503, "temporarily_unavailable".to_owned()));
     assert_eq!(answered(send(&world, &sample).await).0, 200);
 }
+
+#[tokio::test]
+async fn an_idempotency_key_answers_as_the_first_time_and_takes_no_other_body() {
+    let (world, _, body) = signed_up();
+    let sample = |body: &Value| Sample::of(EVENT).body(body).header("idempotency-key", Some("signup-1"));
+    let first = answered(send(&world, &sample(&body)).await);
+    assert_eq!(first.0, 200);
+    assert_eq!(answered(send(&world, &sample(&body)).await), first);
+    let other = json!({"botId": "demo-bakery", "code": "another-code"});
+    assert_eq!(refused(send(&world, &sample(&other)).await), (422, "idempotency_key_reused".to_owned()));
+    assert_eq!(world.graph.calls("exchange_code"), 1);
+}

@@ -199,3 +199,14 @@ async fn our_own_trouble_is_503_and_the_next_call_continues() {
     );
     assert_eq!(answered(send(&world, &post(&id).request()).await).0, 200);
 }
+
+#[tokio::test]
+async fn an_idempotency_key_answers_as_the_first_time_while_the_onboarding_goes_on() {
+    let (world, _, id) = exchanged().await;
+    world.graph.fail_next("subscribe", GraphFault::NotSent);
+    let keyed = || post(&id).header("idempotency-key", Some("first")).request();
+    let first = answered(send(&world, &keyed()).await);
+    assert_eq!((first.0, first.1["status"].as_str()), (202, Some("open")));
+    assert_eq!(answered(send(&world, &post(&id).request()).await).0, 200);
+    assert_eq!(answered(send(&world, &keyed()).await), first);
+}
