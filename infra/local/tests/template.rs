@@ -175,17 +175,15 @@ fn secrets_are_parameters_that_are_never_shown() {
     }
 }
 
-/// The settings that a function's own code reads by name: `config::…("NAME"`.
+/// The settings that a function reads by name: `config::…("NAME"` in its `main.rs`, which alone reads any.
 fn settings_of(function: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for file in std::fs::read_dir(root().join("functions").join(function).join("src")).unwrap() {
-        let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        for call in code.split("config::").skip(1) {
-            if let Some((_, argument)) = call.split_once("(\"") {
-                let name = argument.split('"').next().unwrap();
-                if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
-                    names.insert(name.to_owned());
-                }
+    let code = std::fs::read_to_string(root().join("functions").join(function).join("src/main.rs")).unwrap();
+    for call in code.split("config::").skip(1) {
+        if let Some((_, argument)) = call.split_once("(\"") {
+            let name = argument.split('"').next().unwrap();
+            if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+                names.insert(name.to_owned());
             }
         }
     }
