@@ -111,13 +111,12 @@ pub(crate) mod tests {
     use super::*;
 
     /// A key of the same kind as `make_key.py` makes, for tests alone.
-    const KEY: &str = include_str!("../testdata/signing-key.b64");
+    const KEY: &str = include_str!("../testdata/signing-key.hex");
 
     pub(crate) fn issuer() -> Issuer {
         let temp = tempfile::tempdir().unwrap();
         let file = temp.path().join("key.der");
-        std::fs::write(&file, base64::prelude::BASE64_STANDARD.decode(KEY.replace('\n', "")).unwrap())
-            .unwrap();
+        std::fs::write(&file, hex::decode(KEY.replace('\n', "")).unwrap()).unwrap();
         Issuer::open(&file, "http://127.0.0.1:3000".to_owned()).unwrap()
     }
 
