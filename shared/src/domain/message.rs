@@ -20,8 +20,6 @@ pub enum Origin {
     Bot,
     /// A caller of send-message.
     Api,
-    /// Sent outside of Switchboard; known by its statuses only.
-    Elsewhere,
 }
 
 impl Origin {

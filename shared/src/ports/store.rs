@@ -193,8 +193,8 @@ pub trait RecordMessages: Send + Sync {
     /// message also gets its wamid, and an intended, unsent or uncertain send becomes accepted: a status
     /// proves that Meta took it. Statuses that waited under the wamid are then merged into it, in case the
     /// call's own end never comes. Where no message is known by the wamid, the status waits for it under the
-    /// wamid (origin [`crate::domain::message::Origin::Elsewhere`] if it never comes). Answers the message
-    /// as it then stands, if there is one. `expires_at` is for a waiting record.
+    /// wamid until then: one of other software never comes. Answers the message as it then stands, if there is
+    /// one. `expires_at` is for a waiting record.
     fn apply_status(
         &self,
         phone: &PhoneNumberId,
