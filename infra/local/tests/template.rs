@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::Value;
+use shared::telemetry::metric;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -218,4 +219,17 @@ fn every_dead_letter_queue_has_an_alarm() {
             assert!(alarms.iter().any(|(_, alarm)| text(&alarm["Dimensions"]).contains(&watched)), "{name}");
         }
     }
+}
+
+#[test]
+fn each_metric_that_the_functions_count_has_an_alarm_and_each_such_alarm_its_metric() {
+    let template = template();
+    let watched: BTreeSet<String> = resources(&template, "AWS::CloudWatch::Alarm")
+        .into_iter()
+        .filter(|(_, alarm)| text(&alarm["Namespace"]).contains("Switchboard/${AWS::StackName}"))
+        .map(|(_, alarm)| alarm["MetricName"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(watched, metric::ALL.map(str::to_owned).into());
+    let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
+    assert!(text(namespace).contains("Switchboard/${AWS::StackName}"), "{namespace:?}");
 }

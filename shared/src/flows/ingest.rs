@@ -26,6 +26,7 @@ use crate::ports::{
 };
 
 use super::raws::keep;
+use crate::telemetry::metric;
 
 /// How many elements of one webhook are recorded at the same time.
 const AT_ONCE: usize = 16;
@@ -378,7 +379,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     ) -> Result<Tally, StoreError> {
         let raw = keep(self.store, bytes, None).await?;
         let id = sha256(bytes);
-        tracing::warn!(quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
+        tracing::warn!(metric = metric::QUARANTINED, quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
         self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
         Ok(Tally { quarantined: 1, ..Tally::default() })
     }

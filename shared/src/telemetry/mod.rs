@@ -1,5 +1,7 @@
 //! Logs: one JSON object per line on standard output, which Lambda hands to CloudWatch.
 
+mod metrics;
+
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -7,6 +9,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config;
+
+pub use metrics::metric;
 
 /// Crates that at finer levels log addresses with their query, payloads or signing input. They stay at
 /// `INFO` whatever `LOG_LEVEL` says, so that turning it up for a look shows no secret.
@@ -17,16 +21,17 @@ const TALKATIVE: [&str; 8] = ["aws_", "h2", "hyper", "lambda_", "reqwest", "rust
 /// or unknown: a typing error must not silence a function). Calling it again changes nothing.
 pub fn init() {
     let level = config::optional("LOG_LEVEL").and_then(|level| level.parse().ok());
-    let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), std::io::stdout);
+    let namespace = config::optional("METRICS_NAMESPACE").unwrap_or_else(|| "Switchboard".to_owned());
+    let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), namespace, std::io::stdout);
     // An error means that a subscriber is set already, as in tests that share a process.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// The current span is written too: the runtime's span carries the request id. The filter is a plain
 /// list of prefixes; `EnvFilter` would link 1.5 MB of regular expressions.
-fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(level: LevelFilter, namespace: String, writer: W) -> impl Subscriber + Send + Sync
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
 {
     let quieter = level.min(LevelFilter::INFO);
     let filter = Targets::new().with_default(level).with_targets(TALKATIVE.map(|target| (target, quieter)));
@@ -36,8 +41,12 @@ where
         .with_current_span(true)
         .with_span_list(false)
         .with_ansi(false)
-        .with_writer(writer);
-    tracing_subscriber::registry().with(lines.with_filter(filter))
+        .with_writer(writer.clone());
+    let metrics = metrics::Metrics { namespace, writer };
+    // A metric is counted whatever `LOG_LEVEL` silences.
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(metrics.with_filter(LevelFilter::INFO))
 }
 
 #[cfg(test)]
@@ -64,7 +73,7 @@ mod tests {
     fn logged(level: LevelFilter, log: impl FnOnce()) -> Vec<Value> {
         let lines = Lines::default();
         let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(level, move || writer.clone()), log);
+        tracing::subscriber::with_default(subscriber(level, "Test".to_owned(), move || writer.clone()), log);
         let bytes = lines.0.lock().unwrap();
         bytes
             .split(|b| *b == b'\n')
@@ -98,5 +107,27 @@ mod tests {
             tracing::debug!(target: "exchange_token", "ours");
         });
         assert_eq!(lines.len(), 1, "{lines:?}");
+    }
+
+    #[test]
+    fn an_event_with_a_metric_is_also_counted_whatever_the_level_silences() {
+        let lines = logged(LevelFilter::ERROR, || {
+            tracing::warn!(metric = metric::SEND_UNCERTAIN, wamid = "wamid.X", "outcome unknown");
+            tracing::info!("not counted");
+        });
+        let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+        let declared = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&declared["Namespace"], &line["SendUncertain"]), (&"Test".into(), &1.into()));
+        assert_eq!(declared["Metrics"][0]["Name"], "SendUncertain");
+        assert!(line["_aws"]["Timestamp"].as_i64().is_some_and(|ms| ms > 1_700_000_000_000));
+        assert_eq!(line.get("wamid"), None, "a metric says how many, the log line says which");
+    }
+
+    #[test]
+    fn what_is_counted_more_than_once_says_how_often() {
+        let lines =
+            logged(LevelFilter::INFO, || tracing::info!(metric = metric::QUARANTINED, count = 3u64, "kept"));
+        let [log, metric] = &lines[..] else { panic!("a log line and a metric: {lines:?}") };
+        assert_eq!((&log["message"], &metric["Quarantined"]), (&"kept".into(), &3.into()));
     }
 }

@@ -1,0 +1,78 @@
+//! Metrics in CloudWatch's embedded metric format: a log line that CloudWatch also counts (CloudWatch user
+//! guide, "Embedded metric format specification", read 2026-11-22). No call, no agent, nothing to lose.
+
+use std::io::Write as _;
+
+use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Context;
+
+/// Everything that is counted, by the name that `template.yaml` watches.
+///
+/// To count one: `tracing::warn!(metric = metric::SEND_UNCERTAIN, …)`, with `count = 3` for more than one.
+pub mod metric {
+    /// A send whose outcome nobody told us in time. Somebody should look whether it arrived.
+    pub const SEND_UNCERTAIN: &str = "SendUncertain";
+    /// An answer that was given up because a dependency was down for too long.
+    pub const ANSWER_GIVEN_UP: &str = "AnswerGivenUp";
+    /// Bytes that nobody understood went to quarantine.
+    pub const QUARANTINED: &str = "Quarantined";
+
+    /// All of them.
+    pub const ALL: [&str; 3] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED];
+}
+
+/// Writes a line for each event that has a field `metric`.
+pub(super) struct Metrics<W> {
+    pub(super) namespace: String,
+    pub(super) writer: W,
+}
+
+impl<S, W> Layer<S> for Metrics<W>
+where
+    S: Subscriber,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut counted = Counted { name: None, count: 1 };
+        event.record(&mut counted);
+        let Some(name) = counted.name else { return };
+        let line = json!({
+            "_aws": {
+                "Timestamp": jiff::Timestamp::now().as_millisecond(),
+                "CloudWatchMetrics": [{
+                    "Namespace": self.namespace,
+                    "Dimensions": [[]],
+                    "Metrics": [{"Name": name, "Unit": "Count"}],
+                }],
+            },
+            name: counted.count,
+        });
+        // One write for the whole line, so that lines do not mix. If nobody reads them, there is nothing to do.
+        let _ = self.writer.make_writer().write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+struct Counted {
+    name: Option<String>,
+    count: u64,
+}
+
+impl Visit for Counted {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "metric" {
+            self.name = Some(value.to_owned());
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "count" {
+            self.count = value;
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
