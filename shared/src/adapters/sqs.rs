@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::aws::failure;
 use crate::domain::answer::Nudge;
-use crate::domain::parcel::{Content, Parcel, batches};
+use crate::domain::letter::{Attribute, Letter};
+use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
 use crate::ports::{SendInbound, SendNudges};
 
@@ -58,7 +59,7 @@ impl AnswersQueue {
 impl SendInbound for InboundQueue {
     async fn send_inbound(&self, parcels: &[Parcel], delay: Duration) -> Result<(), StoreError> {
         let batches = batches(parcels).into_iter().map(|batch| {
-            batch.iter().enumerate().map(|(index, parcel)| parcel_entry(index, parcel, delay)).collect()
+            batch.iter().enumerate().map(|(index, parcel)| entry(index, parcel.into(), delay)).collect()
         });
         self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }
@@ -67,7 +68,7 @@ impl SendInbound for InboundQueue {
 impl SendNudges for AnswersQueue {
     async fn send_nudges(&self, nudges: &[Nudge], delay: Duration) -> Result<(), StoreError> {
         let batches = nudges.chunks(BATCH).map(|batch| {
-            batch.iter().enumerate().map(|(index, nudge)| nudge_entry(index, nudge, delay)).collect()
+            batch.iter().enumerate().map(|(index, nudge)| entry(index, nudge.into(), delay)).collect()
         });
         self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }
@@ -118,32 +119,14 @@ impl Queue {
     }
 }
 
-fn parcel_entry(index: usize, parcel: &Parcel, delay: Duration) -> Result<Entry, StoreError> {
-    let (kind, body) = match &parcel.content {
-        Content::Body(body) => ("body", body),
-        Content::Part { base64, .. } => ("part", base64),
-    };
-    let mut entry = Entry::builder()
-        .id(index.to_string())
-        .message_body(body)
-        .delay_seconds(delay_seconds(delay))
-        .message_attributes("kind", text(kind)?)
-        .message_attributes("receivedAt", number(parcel.received_at.as_millisecond())?);
-    if let Content::Part { header, .. } = &parcel.content {
-        entry = entry
-            .message_attributes("name", text(&header.name)?)
-            .message_attributes("index", number(header.index)?)
-            .message_attributes("count", number(header.count)?);
-    }
-    entry.build().map_err(|e| StoreError::service(OPERATION, e))
-}
-
-fn nudge_entry(index: usize, nudge: &Nudge, delay: Duration) -> Result<Entry, StoreError> {
-    let body = serde_json::to_string(nudge).map_err(|e| StoreError::service(OPERATION, e))?;
+fn entry(index: usize, letter: Letter, delay: Duration) -> Result<Entry, StoreError> {
+    let attributes = letter.attributes.into_iter();
+    let attributes = attributes.map(|(name, value)| Ok((name, attribute(value)?)));
     Entry::builder()
         .id(index.to_string())
-        .message_body(body)
+        .message_body(letter.body)
         .delay_seconds(delay_seconds(delay))
+        .set_message_attributes(Some(attributes.collect::<Result<_, StoreError>>()?))
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
 }
@@ -154,18 +137,10 @@ fn delay_seconds(delay: Duration) -> i32 {
     i32::try_from(seconds.min(LONGEST_DELAY_SECONDS)).expect("at most 900")
 }
 
-fn text(value: &str) -> Result<MessageAttributeValue, StoreError> {
-    attribute("String", value.to_owned())
-}
-
-fn number(value: impl Into<i64>) -> Result<MessageAttributeValue, StoreError> {
-    attribute("Number", value.into().to_string())
-}
-
-fn attribute(kind: &str, value: String) -> Result<MessageAttributeValue, StoreError> {
+fn attribute(value: Attribute) -> Result<MessageAttributeValue, StoreError> {
     MessageAttributeValue::builder()
-        .data_type(kind)
-        .string_value(value)
+        .data_type(value.kind)
+        .string_value(value.value)
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
 }
@@ -178,7 +153,7 @@ mod tests {
     use super::super::scripted::{Act, Request, Scripted};
     use super::*;
     use crate::domain::Timestamp;
-    use crate::domain::parcel::PartHeader;
+    use crate::domain::parcel::{Content, PartHeader};
 
     const NOW: Duration = Duration::ZERO;
 
@@ -212,6 +187,7 @@ mod tests {
             .map(|i| Parcel {
                 content: Content::Body(format!("{{\"n\":{i}}}")),
                 received_at: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
+                silent: false,
             })
             .collect()
     }
@@ -223,6 +199,7 @@ mod tests {
         let part = Parcel {
             content: Content::Part { header, base64: "QQ==".to_owned() },
             received_at: Timestamp::UNIX_EPOCH,
+            silent: true,
         };
         inbound(&server).send_inbound(&[bodies(1).remove(0), part], NOW).await.unwrap();
         let requests = server.requests();
@@ -234,8 +211,8 @@ mod tests {
         assert_eq!((&time["DataType"], &time["StringValue"]), (&"Number".into(), &"1795000000123".into()));
         let part = &sent[1]["MessageAttributes"];
         let values =
-            ["kind", "name", "index", "count"].map(|name| part[name]["StringValue"].as_str().unwrap());
-        assert_eq!(values, ["part", "abc", "1", "2"]);
+            ["kind", "name", "index", "count", "replay"].map(|name| part[name]["StringValue"].as_str().unwrap());
+        assert_eq!(values, ["part", "abc", "1", "2", "silent"]);
     }
 
     #[tokio::test]
