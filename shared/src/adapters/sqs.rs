@@ -1,21 +1,26 @@
-//! SQS: the queues `inbound` and `answers`.
+//! SQS: the queues `inbound` and `answers`, and the dead-letter queues.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry as Entry,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry as Entry,
 };
 use tokio::task::JoinSet;
 
 use super::aws::failure;
 use crate::domain::answer::Nudge;
-use crate::domain::letter::{Attribute, Letter};
+use crate::domain::Timestamp;
+use crate::domain::letter::{self, Attribute, DeadLetter, DeadQueue, FedQueue, Letter};
 use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
-use crate::ports::{SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendInbound, SendNudges};
 
 const OPERATION: &str = "sqs SendMessageBatch";
+const RECEIVE: &str = "sqs ReceiveMessage";
+const DELETE: &str = "sqs DeleteMessageBatch";
+const RELEASE: &str = "sqs ChangeMessageVisibilityBatch";
 /// Most messages of one batch call (AWS, SQS quotas, 2026).
 const BATCH: usize = 10;
 /// Longest delay of a message, in seconds (AWS, SQS quotas, 2026).
@@ -129,6 +134,136 @@ fn entry(index: usize, letter: Letter, delay: Duration) -> Result<Entry, StoreEr
         .set_message_attributes(Some(attributes.collect::<Result<_, StoreError>>()?))
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
+}
+
+/// Addresses of the queues that a redrive works on.
+#[derive(Debug, Clone)]
+pub struct QueueUrls {
+    /// The queue `inbound`.
+    pub inbound: String,
+    /// The queue `answers`.
+    pub answers: String,
+    /// The dead letters of `inbound`.
+    pub inbound_dead: String,
+    /// The dead letters of `answers`.
+    pub answers_dead: String,
+    /// Scheduled runs that could not be started.
+    pub schedules_dead: String,
+}
+
+/// The dead-letter queues, and the way back.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueues {
+    client: Client,
+    urls: QueueUrls,
+}
+
+impl DeadLetterQueues {
+    /// The queues at these addresses.
+    #[must_use]
+    pub fn new(client: Client, urls: QueueUrls) -> Self {
+        Self { client, urls }
+    }
+
+    fn dead(&self, queue: DeadQueue) -> &str {
+        match queue {
+            DeadQueue::Inbound => &self.urls.inbound_dead,
+            DeadQueue::Answers => &self.urls.answers_dead,
+            DeadQueue::Schedules => &self.urls.schedules_dead,
+        }
+    }
+
+    fn fed(&self, queue: FedQueue) -> Queue {
+        let url = match queue {
+            FedQueue::Inbound => &self.urls.inbound,
+            FedQueue::Answers => &self.urls.answers,
+        };
+        Queue { client: self.client.clone(), url: url.clone() }
+    }
+}
+
+impl DeadLetters for DeadLetterQueues {
+    async fn receive_dead(&self, queue: DeadQueue, hidden: Duration) -> Result<Vec<DeadLetter>, StoreError> {
+        let call = self
+            .client
+            .receive_message()
+            .queue_url(self.dead(queue))
+            .max_number_of_messages(BATCH as i32)
+            .visibility_timeout(i32::try_from(hidden.as_secs()).unwrap_or(i32::MAX))
+            // A short poll asks some of SQS's servers only, and may find nothing where there is something.
+            .wait_time_seconds(1)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_attribute_names("All");
+        let received = call.send().await.map_err(|e| failure(RECEIVE, &e))?;
+        received.messages.unwrap_or_default().into_iter().map(dead_letter).collect()
+    }
+
+    async fn delete_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        for batch in letters.chunks(BATCH) {
+            let entry = |(index, letter): (usize, &DeadLetter)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&letter.receipt)
+                    .build()
+                    .map_err(|e| StoreError::service(DELETE, e))
+            };
+            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let call = self.client.delete_message_batch().queue_url(self.dead(queue));
+            let answer = call.set_entries(Some(entries)).send().await.map_err(|e| failure(DELETE, &e))?;
+            all_taken(DELETE, &answer.failed)?;
+        }
+        Ok(())
+    }
+
+    async fn release_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        for batch in letters.chunks(BATCH) {
+            let entry = |(index, letter): (usize, &DeadLetter)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&letter.receipt)
+                    .visibility_timeout(0)
+                    .build()
+                    .map_err(|e| StoreError::service(RELEASE, e))
+            };
+            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let call = self.client.change_message_visibility_batch().queue_url(self.dead(queue));
+            let answer = call.set_entries(Some(entries)).send().await.map_err(|e| failure(RELEASE, &e))?;
+            all_taken(RELEASE, &answer.failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl SendBack for DeadLetterQueues {
+    async fn send_back(&self, queue: FedQueue, letters: &[Letter]) -> Result<(), StoreError> {
+        let batches = letter::batches(letters).into_iter().map(|batch| {
+            batch.iter().cloned().enumerate().map(|(index, letter)| entry(index, letter, Duration::ZERO)).collect()
+        });
+        self.fed(queue).send_all(batches.collect::<Result<_, _>>()?).await
+    }
+}
+
+fn all_taken(operation: &'static str, failed: &[BatchResultErrorEntry]) -> Result<(), StoreError> {
+    match failed.first() {
+        None => Ok(()),
+        Some(failed) => Err(StoreError::service(operation, format!("SQS refused: {}", failed.code))),
+    }
+}
+
+fn dead_letter(message: Message) -> Result<DeadLetter, StoreError> {
+    let missing = |what| StoreError::service(RECEIVE, format!("a message without {what}"));
+    let sent_at = message.attributes.as_ref().and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp));
+    let sent_at = sent_at.and_then(|ms| Timestamp::from_millisecond(ms.parse().ok()?).ok());
+    let attributes = message.message_attributes.unwrap_or_default().into_iter();
+    let attributes = attributes
+        .filter_map(|(name, a)| Some((name, Attribute { kind: a.data_type, value: a.string_value? })))
+        .collect();
+    Ok(DeadLetter {
+        id: message.message_id.ok_or_else(|| missing("id"))?,
+        receipt: message.receipt_handle.ok_or_else(|| missing("receipt"))?,
+        sent_at: sent_at.ok_or_else(|| missing("time"))?,
+        letter: Letter { body: message.body.unwrap_or_default(), attributes },
+    })
 }
 
 /// Whole seconds, rounded up: an answer must not come before its burst is over.
