@@ -1,8 +1,6 @@
 //! Queue events in, batch results out.
 
-use aws_lambda_events::sqs::{
-    BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute,
-};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
 use serde_json::Value;
 
 use crate::domain::Timestamp;
@@ -73,7 +71,8 @@ pub fn parcel(message: &SqsMessage, now: Timestamp) -> Parcel {
         Some(Attribute { kind: kind.unwrap_or_default(), value: value? })
     };
     let attributes = &message.message_attributes;
-    let attributes = attributes.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
+    let attributes =
+        attributes.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
     Letter { body: message.body.clone().unwrap_or_default(), attributes }.parcel(now)
 }
 

@@ -10,8 +10,8 @@ use aws_sdk_sqs::types::{
 use tokio::task::JoinSet;
 
 use super::aws::failure;
-use crate::domain::answer::Nudge;
 use crate::domain::Timestamp;
+use crate::domain::answer::Nudge;
 use crate::domain::letter::{self, Attribute, DeadLetter, DeadQueue, FedQueue, Letter};
 use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
@@ -237,7 +237,12 @@ impl DeadLetters for DeadLetterQueues {
 impl SendBack for DeadLetterQueues {
     async fn send_back(&self, queue: FedQueue, letters: &[Letter]) -> Result<(), StoreError> {
         let batches = letter::batches(letters).into_iter().map(|batch| {
-            batch.iter().cloned().enumerate().map(|(index, letter)| entry(index, letter, Duration::ZERO)).collect()
+            batch
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(index, letter)| entry(index, letter, Duration::ZERO))
+                .collect()
         });
         self.fed(queue).send_all(batches.collect::<Result<_, _>>()?).await
     }
@@ -345,8 +350,8 @@ mod tests {
         let time = &sent[0]["MessageAttributes"]["receivedAt"];
         assert_eq!((&time["DataType"], &time["StringValue"]), (&"Number".into(), &"1795000000123".into()));
         let part = &sent[1]["MessageAttributes"];
-        let values =
-            ["kind", "name", "index", "count", "replay"].map(|name| part[name]["StringValue"].as_str().unwrap());
+        let values = ["kind", "name", "index", "count", "replay"]
+            .map(|name| part[name]["StringValue"].as_str().unwrap());
         assert_eq!(values, ["part", "abc", "1", "2", "silent"]);
     }
 

@@ -218,8 +218,11 @@ mod tests {
 
     #[test]
     fn a_batch_holds_at_most_ten_and_one_mebibyte() {
-        let parcel =
-            |len| Parcel { content: Content::Body("x".repeat(len)), received_at: Timestamp::UNIX_EPOCH, silent: false };
+        let parcel = |len| Parcel {
+            content: Content::Body("x".repeat(len)),
+            received_at: Timestamp::UNIX_EPOCH,
+            silent: false,
+        };
         assert_eq!(batches(&vec![parcel(10); 21]).iter().map(|b| b.len()).collect::<Vec<_>>(), [10, 10, 1]);
         assert_eq!(batches(&vec![parcel(600_000); 3]).len(), 3);
         assert!(batches(&[]).is_empty());

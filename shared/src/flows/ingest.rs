@@ -141,12 +141,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     /// Stores a part; the last one to arrive, whichever it is, puts the whole together.
-    async fn part(
-        &self,
-        header: &PartHeader,
-        base64: &str,
-        arrival: Arrival,
-    ) -> Result<Tally, StoreError> {
+    async fn part(&self, header: &PartHeader, base64: &str, arrival: Arrival) -> Result<Tally, StoreError> {
         let received_at = arrival.received_at;
         let Ok(bytes) = STANDARD.decode(base64) else {
             return self.quarantine(base64.as_bytes(), "damaged_part", received_at).await;

@@ -42,11 +42,7 @@ pub trait DeadLetters: Send + Sync {
 pub trait SendBack: Send + Sync {
     /// Puts all letters on the queue, as they were. On an error some may be on it: sending all again is right,
     /// the receivers know duplicates.
-    fn send_back(
-        &self,
-        queue: FedQueue,
-        letters: &[Letter],
-    ) -> impl Future<Output = Stored<()>> + Send;
+    fn send_back(&self, queue: FedQueue, letters: &[Letter]) -> impl Future<Output = Stored<()>> + Send;
 }
 
 /// Where the quarantine lists an item.

@@ -78,7 +78,8 @@ impl MemoryQueues {
     pub fn bury(&self, queue: DeadQueue, letter: impl Into<Letter>, sent_at: Timestamp) {
         let mut dead = lock(&self.dead);
         // Letters are deleted: the count alone would name two the same.
-        let id = dead.last().map_or(0, |last| last.letter.id.parse::<u64>().map_or(0, |id| id + 1)).to_string();
+        let id =
+            dead.last().map_or(0, |last| last.letter.id.parse::<u64>().map_or(0, |id| id + 1)).to_string();
         let letter = DeadLetter { receipt: id.clone(), id, sent_at, letter: letter.into() };
         dead.push(Dead { queue, letter, hidden: false });
     }
@@ -167,7 +168,8 @@ impl DeadLetters for MemoryQueues {
 
     async fn delete_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for batch in letters.chunks(BATCH) {
-            let gone = |dead: &Dead| dead.queue == queue && batch.iter().any(|l| l.receipt == dead.letter.receipt);
+            let gone =
+                |dead: &Dead| dead.queue == queue && batch.iter().any(|l| l.receipt == dead.letter.receipt);
             self.pass("delete_dead", || lock(&self.dead).retain(|dead| !gone(dead))).await?;
         }
         Ok(())
@@ -175,7 +177,8 @@ impl DeadLetters for MemoryQueues {
 
     async fn release_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for batch in letters.chunks(BATCH) {
-            let named = |dead: &Dead| dead.queue == queue && batch.iter().any(|l| l.receipt == dead.letter.receipt);
+            let named =
+                |dead: &Dead| dead.queue == queue && batch.iter().any(|l| l.receipt == dead.letter.receipt);
             self.pass("release_dead", || {
                 lock(&self.dead).iter_mut().filter(|dead| named(dead)).for_each(|dead| dead.hidden = false);
             })
@@ -188,7 +191,8 @@ impl DeadLetters for MemoryQueues {
 impl SendBack for MemoryQueues {
     async fn send_back(&self, queue: FedQueue, letters: &[Letter]) -> Result<(), StoreError> {
         for batch in letter::batches(letters) {
-            self.pass("send_back", || batch.iter().for_each(|letter| self.arrive(queue, letter.clone()))).await?;
+            self.pass("send_back", || batch.iter().for_each(|letter| self.arrive(queue, letter.clone())))
+                .await?;
         }
         Ok(())
     }

@@ -99,7 +99,8 @@ impl ListEvents for Events {
         let mut events = self.0.query("dynamodb Query on events", range).await?;
         let more = events.len() > limit;
         events.truncate(limit);
-        let next = events.last().filter(|_| more).and_then(|event| text(event, "eventKey")).map(str::to_owned);
+        let next =
+            events.last().filter(|_| more).and_then(|event| text(event, "eventKey")).map(str::to_owned);
         Ok(Page { items: events.into_iter().map(account_event).collect::<Stored<_>>()?, next })
     }
 }

@@ -55,8 +55,7 @@ impl crate::ports::Quarantine for Quarantine {
 
 fn quarantined(item: Item) -> Stored<Quarantined> {
     let record: Record = record(TABLE, item)?;
-    let raw =
-        record.raw.into_raw().ok_or_else(|| StoreError::corrupt(TABLE, "an item without raw bytes"))?;
+    let raw = record.raw.into_raw().ok_or_else(|| StoreError::corrupt(TABLE, "an item without raw bytes"))?;
     Ok(Quarantined {
         id: record.quarantine_id,
         reason: record.reason,

@@ -192,7 +192,12 @@ where
             self.dead.delete_dead(queue.into(), &kept).await?;
             if !kept.is_empty() {
                 let count = kept.len() as u64;
-                tracing::warn!(metric = metric::DEAD_LETTERS_ARCHIVED, count, ?queue, "archived dead letters");
+                tracing::warn!(
+                    metric = metric::DEAD_LETTERS_ARCHIVED,
+                    count,
+                    ?queue,
+                    "archived dead letters"
+                );
             }
             done.archived += kept.len();
         }

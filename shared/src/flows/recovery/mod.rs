@@ -8,6 +8,7 @@
 mod letters;
 mod replay;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::ports::{
     ReadClients, ReadMessages, SendBack, SendInbound,
 };
 
-pub use letters::{Archived, ArchiveRequest, RedriveRequest, Redriven};
+pub use letters::{ArchiveRequest, Archived, RedriveRequest, Redriven};
 pub use replay::{Found, QuarantineRequest, ReplayRequest, Replayed};
 
 /// How many stored elements are read, marked or deleted at the same time.
@@ -38,16 +39,14 @@ pub struct Settings {
     pub budget: Duration,
 }
 
+impl Settings {
+    /// Half of the two weeks: time to look at dead letters while they ring, and as much for archiving them.
+    pub const ARCHIVE_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+}
+
 /// All records that recovery uses.
 pub trait Records:
-    ReadMessages
-    + ListMessages
-    + ReadClients
-    + ListClients
-    + ListEvents
-    + Quarantine
-    + EmptyQuarantine
-    + Blobs
+    ReadMessages + ListMessages + ReadClients + ListClients + ListEvents + Quarantine + EmptyQuarantine + Blobs
 {
 }
 impl<T> Records for T where
@@ -99,6 +98,25 @@ pub enum Outcome {
     Redriven(Redriven),
     /// Of a replay.
     Replayed(Replayed),
+}
+
+/// The numbers, for the log.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archived(done) => write!(f, "archived {}, left {}", done.archived, done.left),
+            Self::Redriven(Redriven { dry_run: true, .. })
+            | Self::Replayed(Replayed { dry_run: true, .. }) => f.write_str("only looked"),
+            Self::Redriven(done) => write!(f, "moved {}, discarded {}", done.moved, done.discarded),
+            Self::Replayed(done) => write!(
+                f,
+                "replayed {}, skipped {}, damaged {}",
+                done.replayed,
+                done.skipped,
+                done.damaged.len()
+            ),
+        }
+    }
 }
 
 /// Recovery with what it needs.

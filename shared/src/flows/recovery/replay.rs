@@ -180,7 +180,9 @@ impl ReplayRequest {
 
     fn span(&self) -> Result<Span, RecoveryError> {
         let whole = Span { from: self.from, to: self.to };
-        let Some(day) = self.quarantine.as_ref().and_then(|quarantine| quarantine.day) else { return Ok(whole) };
+        let Some(day) = self.quarantine.as_ref().and_then(|quarantine| quarantine.day) else {
+            return Ok(whole);
+        };
         if self.from.is_some() || self.to.is_some() {
             return Err(wrong("name a day, or from and to, not both"));
         }
@@ -281,7 +283,8 @@ where
     ) -> Result<Page<Element>, RecoveryError> {
         match source {
             Source::Message(id) => {
-                let message = self.store.message(id).await?.ok_or_else(|| wrong("there is no such message"))?;
+                let message =
+                    self.store.message(id).await?.ok_or_else(|| wrong("there is no such message"))?;
                 Ok(Page { items: vec![message.into()], next: None })
             }
             Source::Number(keys) => self.number_page(keys, span, cursor, limit).await,
