@@ -1,5 +1,7 @@
 //! Dead letters and replays: called by a schedule and, directly, by an operator. What it does is in
 //! `handler.rs`.
+// The futures of recovery nest deeper than the compiler's default allows.
+#![recursion_limit = "256"]
 mod handler;
 
 use std::time::Duration;
