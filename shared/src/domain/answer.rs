@@ -47,6 +47,8 @@ pub enum NoAnswer {
     RefusedByMeta,
     /// A dependency was down for longer than an answer is worth waiting for.
     GivenUp,
+    /// First recorded by a replay that was not asked to answer.
+    Replayed,
 }
 
 impl NoAnswer {
@@ -66,6 +68,7 @@ impl NoAnswer {
             Self::SendUncertain => "send_uncertain",
             Self::RefusedByMeta => "refused_by_meta",
             Self::GivenUp => "given_up",
+            Self::Replayed => "replayed",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod draft;
 pub mod grant;
 pub mod ids;
 pub mod json;
+pub mod letter;
 pub mod message;
 pub mod meta_error;
 pub mod onboarding;

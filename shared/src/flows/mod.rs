@@ -4,6 +4,7 @@ pub mod exchange;
 pub mod ingest;
 pub mod onboard;
 pub mod receive;
+pub mod recovery;
 pub mod reply;
 pub mod send;
 pub mod tokens;

@@ -154,7 +154,7 @@ pub(super) fn webhook(phone: &PhoneNumberId, mut value: Value) -> String {
 }
 
 pub(super) fn parcel(world: &World, body: impl Into<String>) -> Parcel {
-    Parcel { content: Content::Body(body.into()), received_at: world.clock.now() }
+    Parcel { content: Content::Body(body.into()), received_at: world.clock.now(), silent: false }
 }
 
 /// The record of a message.

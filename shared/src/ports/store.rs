@@ -442,7 +442,8 @@ pub struct Quarantined {
 
 /// IAM: `dynamodb:PutItem` on quarantine.
 pub trait Quarantine: Send + Sync {
-    /// Writes it; a repetition changes nothing.
+    /// Writes it; a repetition changes nothing, but takes the mark off an item that somebody takes out
+    /// ([`super::EmptyQuarantine`]): it must stay.
     fn quarantine(&self, item: &Quarantined) -> impl Future<Output = Stored<()>> + Send;
 }
 

@@ -21,8 +21,11 @@ pub mod metric {
     /// Bytes that nobody understood went to quarantine.
     pub const QUARANTINED: &str = "Quarantined";
 
+    /// Dead letters that nobody moved back for days were put into the archive.
+    pub const DEAD_LETTERS_ARCHIVED: &str = "DeadLettersArchived";
+
     /// All of them.
-    pub const ALL: [&str; 3] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED];
+    pub const ALL: [&str; 4] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED, DEAD_LETTERS_ARCHIVED];
 }
 
 /// Writes a line for each event that has a field `metric`.

@@ -23,7 +23,7 @@ use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
     self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
-    SavedResponse, SendOutcome, Started,
+    SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -203,8 +203,17 @@ delegate! {
     ports::ReadEvents, events {
         partner_added(self, waba: &WabaId, since: Timestamp) -> Option<BusinessId>;
     }
+    ports::ListEvents, events {
+        events_of(self, owner: &str, after: Option<&str>, limit: usize) -> Page<AccountEvent>;
+    }
     ports::Quarantine, quarantine {
         quarantine(self, item: &Quarantined) -> ();
+    }
+    ports::EmptyQuarantine, quarantine {
+        quarantined(self, id: &str) -> Option<Quarantined>;
+        quarantined_on(self, shelf: Shelf, after: Option<&str>, limit: usize) -> Page<Quarantined>;
+        mark_quarantined(self, id: &str, token: &str) -> bool;
+        remove_quarantined(self, id: &str, token: &str) -> bool;
     }
     ports::Blobs, blobs {
         put_part(self, header: &PartHeader, bytes: &[u8], expires_at: Option<Timestamp>) -> ();

@@ -230,7 +230,7 @@ async fn damaged_parts_are_kept_in_quarantine() {
     let received_at = inbox.world.clock.now();
     let header = PartHeader { name: "n".to_owned(), index: 0, count: 1 };
     let content = Content::Part { header, base64: "not base64!".to_owned() };
-    inbox.take(&Parcel { content, received_at }).await.unwrap();
+    inbox.take(&Parcel { content, received_at, silent: false }).await.unwrap();
     let mut reasons = inbox.quarantined();
     reasons.sort();
     assert_eq!(reasons, ["damaged_part", "damaged_parts"]);

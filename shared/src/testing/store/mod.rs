@@ -4,6 +4,7 @@ mod clients;
 mod conversations;
 mod messages;
 mod onboardings;
+mod recovery;
 mod rest;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,8 @@ pub struct Tables {
     pub events: BTreeMap<(String, String), AccountEvent>,
     /// What nobody understood, by hash.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Who takes an item out of quarantine, by the item.
+    pub quarantine_marks: BTreeMap<String, String>,
     /// Parts of large things, by name, count and index, with when they go.
     pub blobs: BTreeMap<(String, u32, u32), BlobPart>,
     /// Idempotency keys.

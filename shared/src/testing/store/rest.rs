@@ -38,6 +38,9 @@ impl ReadEvents for MemoryStore {
 impl Quarantine for MemoryStore {
     async fn quarantine(&self, item: &Quarantined) -> Result<(), StoreError> {
         self.run("quarantine", |tables| {
+            if tables.quarantine_marks.remove(&item.id).is_some() {
+                tables.quarantine.remove(&item.id);
+            }
             tables.quarantine.entry(item.id.clone()).or_insert_with(|| item.clone());
         })
         .await
