@@ -13,6 +13,7 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants), unique: &str) {
         business_id: ids.business(1),
         token: Sealed::new(vec![1, 2, 3]),
         token_version: 1,
+        dead_since: None,
         token_expires_at: Some(at(5_000_000)),
         scopes: vec!["whatsapp_business_management".to_owned(), "whatsapp_business_messaging".to_owned()],
         waba_ids: vec![ids.waba(2), ids.waba(1)],
