@@ -35,8 +35,9 @@ where
             Ok(json!(response))
         }
         Trigger::Schedule(job) if job == "sweep-due-answers" => {
-            let found = reply.sweep(SWEEP).await?;
-            Ok(json!({ "nudged": found }))
+            let nudged = reply.sweep(SWEEP).await?;
+            let unresolved = reply.report_unresolved(SWEEP).await?;
+            Ok(json!({ "nudged": nudged, "unresolved": unresolved }))
         }
         Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
     }

@@ -20,15 +20,23 @@ use crate::error::{Chain, ModelError, StoreError};
 use crate::ports::{
     Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, Prompt, Random, ReadBots,
     ReadClients, ReadGrants, ReadMessages, RecordSends, Seal, SendNudges, TouchConversations, Turn,
+    UnresolvedSends,
 };
+use crate::telemetry::metric;
 
 use super::content_of;
 use super::send::{Delivery, Sender};
 
 /// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt.
 const HISTORY: usize = 20;
-/// After this many failed tries a model or an unreachable Meta is given up, in about two hours.
-const MOST_ATTEMPTS: u32 = 12;
+/// For how long an outage of Meta or of the model is waited out. An answer that comes later is a surprise,
+/// not an answer.
+const WORTH_WAITING: Duration = Duration::from_secs(6 * 60 * 60);
+/// Statuses come within seconds. A send that none has named for so long after its claim ended is reported,
+/// and stays uncertain.
+const STATUS_OVERDUE: Duration = Duration::from_secs(15 * 60);
+/// How much a nudge may come before its time: the clocks of two machines.
+const CLOCK_SKEW: Duration = Duration::from_secs(1);
 /// First pause between tries; doubles, up to SQS's longest delay.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -47,6 +55,7 @@ pub trait Records:
     ReadMessages
     + Answers
     + RecordSends
+    + UnresolvedSends
     + ClaimConversations
     + TouchConversations
     + ReadBots
@@ -58,6 +67,7 @@ impl<T> Records for T where
     T: ReadMessages
         + Answers
         + RecordSends
+        + UnresolvedSends
         + ClaimConversations
         + TouchConversations
         + ReadBots
@@ -112,11 +122,13 @@ where
     /// [`StoreError`]: the nudge comes again.
     pub async fn nudge(&self, nudge: &Nudge) -> Result<(), StoreError> {
         let Some(message) = self.store().message(&nudge.message_id).await? else { return Ok(()) };
-        if !is_pending(&message) {
-            return Ok(());
+        let Some(due_at) = due(&message) else { return Ok(()) };
+        let now = self.now();
+        if due_at > now + CLOCK_SKEW {
+            // It was put off for longer than a queue delays.
+            return self.nudge_again(&message.id, span(now, due_at)).await;
         }
         let owner = hex::encode(self.random.bytes());
-        let now = self.now();
         let until = now + self.settings.claim;
         match self.store().claim_conversation(&message.conversation_id, &owner, now, until).await? {
             ConversationClaim::Won(conversation) => {
@@ -143,6 +155,22 @@ where
         Ok(nudges.len())
     }
 
+    /// Reports sends whose outcome nobody told, and waits for them no longer.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the next run finds those that are left.
+    pub async fn report_unresolved(&self, limit: usize) -> Result<usize, StoreError> {
+        let before = self.now() - STATUS_OVERDUE;
+        let mut reported = 0;
+        for id in self.store().unresolved_sends(before, limit).await? {
+            if self.store().give_up_send(&id, before).await? {
+                reported += 1;
+                tracing::error!(metric = metric::SEND_UNCERTAIN, message.id = %id, "nobody told whether this was sent");
+            }
+        }
+        Ok(reported)
+    }
+
     async fn nudge_again(&self, id: &MessageId, pause: Duration) -> Result<(), StoreError> {
         let pause = pause.clamp(Duration::from_secs(1), LONGEST_PAUSE);
         self.queue.send_nudges(&[Nudge { message_id: id.clone() }], pause).await
@@ -156,6 +184,9 @@ where
         let (newest, older) = burst(message, &history);
         for superseded in older {
             self.supersede(&superseded, &newest, conversation).await?;
+        }
+        if was_put_off(&newest, self.now()) {
+            return Ok(());
         }
         self.answer(&newest, conversation, &history).await
     }
@@ -193,17 +224,20 @@ where
             Answer::Answered(_) => ("answered", None),
             Answer::None(reason, _) => ("none", Some(reason.as_str())),
         };
+        if settled && matches!(answer, Answer::None(NoAnswer::GivenUp, _)) {
+            tracing::error!(metric = metric::ANSWER_GIVEN_UP, wamid = %message.id, "an outage lasted too long for an answer");
+        }
         tracing::info!(wamid = %message.id, client.id = %message.phone_number_id, state, reason, settled, "answer settled");
         Ok(())
     }
 
     async fn postpone(&self, message: &Message, pause: Duration) -> Result<(), StoreError> {
-        let attempts = attempts(message);
-        if attempts >= MOST_ATTEMPTS {
+        let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts(message).min(9)).min(LONGEST_PAUSE));
+        let due_at = self.now() + pause;
+        if due_at > message.recorded_at + WORTH_WAITING {
             return self.settle(message, &Answer::None(NoAnswer::GivenUp, None)).await;
         }
-        let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts.min(16))).min(LONGEST_PAUSE);
-        self.store().postpone_answer(&message.id, self.now() + pause).await?;
+        self.store().postpone_answer(&message.id, due_at).await?;
         self.nudge_again(&message.id, pause).await
     }
 
@@ -269,9 +303,7 @@ where
             Err(error) => {
                 tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
                 Err(match error {
-                    ModelError::Unavailable(_) if attempts(message) < MOST_ATTEMPTS => {
-                        Ended::Later(FIRST_PAUSE)
-                    }
+                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE),
                     ModelError::Empty if attempts(message) == 0 => Ended::Later(FIRST_PAUSE),
                     _ => none(NoAnswer::ModelFailed),
                 })
@@ -346,7 +378,21 @@ fn none(reason: NoAnswer) -> Ended {
 }
 
 fn is_pending(message: &Message) -> bool {
-    matches!(message.answer, Some(Answer::Pending { .. }))
+    due(message).is_some()
+}
+
+/// When its answer is due, if it waits for one.
+fn due(message: &Message) -> Option<Timestamp> {
+    match message.answer {
+        Some(Answer::Pending { due_at, .. }) => Some(due_at),
+        _ => None,
+    }
+}
+
+/// Whether an answer was tried and has to wait: a nudge for an older message must not bring it forward. The
+/// time of one that was not tried yet is only its burst's.
+fn was_put_off(message: &Message, now: Timestamp) -> bool {
+    attempts(message) > 0 && due(message).is_some_and(|due_at| due_at > now + CLOCK_SKEW)
 }
 
 fn attempts(message: &Message) -> u32 {

@@ -10,6 +10,7 @@ use super::onboard::{self, Onboard, Partner};
 use super::reply::{self, Reply};
 use super::send::Sender;
 use super::tokens::Tokens;
+use crate::domain::answer::Answer;
 use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
 use crate::domain::message::Message;
 use crate::domain::parcel::{Content, Parcel};
@@ -118,6 +119,16 @@ impl Process {
             random: &parts.random,
             settings: &REPLY,
         }
+    }
+}
+
+/// Lets time pass until the message's answer is due, as the queue does.
+pub(super) fn until_due(world: &World, id: &MessageId) {
+    let answer = world.store.with(|tables| tables.messages.get(id).and_then(|m| m.answer.clone()));
+    if let Some(Answer::Pending { due_at, .. }) = answer
+        && due_at > world.clock.now()
+    {
+        world.clock.set(due_at);
     }
 }
 

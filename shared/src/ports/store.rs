@@ -328,7 +328,7 @@ pub trait ListMessages: Send + Sync {
     ) -> impl Future<Output = Stored<Page<Message>>> + Send;
 }
 
-/// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `dueAnswers`.
+/// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `due`.
 pub trait Answers: Send + Sync {
     /// Ends a pending answer, or resolves an uncertain one by [`Answer::Answered`]; `false` if it had
     /// ended otherwise (nothing changed). The same end again is `true`: a call whose answer was lost may
@@ -375,6 +375,22 @@ pub trait RecordSends: Send + Sync {
         id: &MessageId,
         outcome: &SendOutcome,
     ) -> impl Future<Output = Stored<Sending>> + Send;
+}
+
+/// Sends whose outcome nobody told. IAM: `dynamodb:UpdateItem` on messages, `Query` on `due`.
+pub trait UnresolvedSends: Send + Sync {
+    /// Sends whose claim ended before `before` and that are still intended or uncertain, the oldest claim
+    /// first. Of a moment ago.
+    fn unresolved_sends(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<MessageId>>> + Send;
+
+    /// Waits no longer for such a send: it is uncertain, and listed no more. `false` if it is known by now
+    /// how it ended, or it was claimed anew (nothing changed). Again is `true`: a call whose answer was lost
+    /// may be repeated. A status may still resolve it.
+    fn give_up_send(&self, id: &MessageId, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
 }
 
 // ---- conversations ---------------------------------------------------------------------------

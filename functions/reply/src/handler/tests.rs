@@ -65,7 +65,7 @@ async fn asked() -> World {
 async fn the_sample_events_are_handled_where_there_is_nothing_to_do() {
     let world = World::new();
     assert_eq!(run(&world, event(EVENT)).await.unwrap(), json!({"batchItemFailures": []}));
-    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 0}));
+    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 0, "unresolved": 0 }));
     assert_eq!(world.graph.calls("send"), 0);
 }
 
@@ -100,7 +100,7 @@ async fn the_schedule_nudges_what_no_nudge_reached_and_says_so_when_it_cannot() 
     let world = asked().await;
     let _ = world.queues.take_answers();
     world.clock.advance(CLAIM + Duration::from_secs(1));
-    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 1}));
+    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 1, "unresolved": 0 }));
     assert_eq!(world.queues.answers().len(), 1);
     world.steps.fault_next("due_answers", Fault::FailBefore);
     assert!(run(&world, event(SCHEDULE)).await.is_err());

@@ -39,7 +39,7 @@ on_the_deployed_tables! {
     bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, onboardings, sends, statuses,
 }
-on_copied_tables! { answers, due_onboardings }
+on_copied_tables! { answers, due_onboardings, unresolved_sends }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
@@ -61,6 +61,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside statuses,
         Beside answers,
         Beside due_onboardings,
+        Beside unresolved_sends,
         Beside inbound,
         Beside nudges,
         Beside seal_contexts,

@@ -199,6 +199,10 @@ delegate! {
         retake_send(self, id: &MessageId, until: Timestamp) -> bool;
         finish_send(self, id: &MessageId, outcome: &SendOutcome) -> Sending;
     }
+    ports::UnresolvedSends, messages {
+        unresolved_sends(self, before: Timestamp, limit: usize) -> Vec<MessageId>;
+        give_up_send(self, id: &MessageId, before: Timestamp) -> bool;
+    }
     ports::ResolveCustomers, conversations {
         resolve_customer(self, phone: &PhoneNumberId, names: &CustomerNames) -> CustomerKey;
         find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;

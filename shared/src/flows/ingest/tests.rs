@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::ids::Wamid;
 use crate::domain::parcel::pack;
 use crate::flows::stored_bytes;
-use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, webhook};
+use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, until_due, webhook};
 use crate::testing::{Fault, World};
 
 /// A client whose webhooks come in.
@@ -78,6 +78,7 @@ async fn a_second_arrival_changes_nothing_and_nudges_only_what_still_waits() {
     inbox.receive(json!({"messages": [text(&inbox.world, "wamid.A", "Altered")]})).await.unwrap();
     assert_eq!(message(&inbox.world, "wamid.A"), first);
     assert_eq!(inbox.nudges(), 2);
+    until_due(&inbox.world, &first.id);
     inbox.process.reply(&inbox.world).nudge(&Nudge { message_id: first.id }).await.unwrap();
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
     assert_eq!(inbox.nudges(), 2);
@@ -300,6 +301,7 @@ async fn a_status_before_the_end_of_its_send_and_one_after_it_both_reach_the_mes
             inbox.world.steps.fault_next("send", Fault::CrashAfter);
         }
         let nudge = Nudge { message_id: "wamid.A".parse().unwrap() };
+        until_due(&inbox.world, &nudge.message_id);
         assert_eq!(inbox.process.reply(&inbox.world).nudge(&nudge).await.is_err(), lost);
         inbox.world.steps.restart();
         let sent = inbox.world.graph.sent().remove(0);
@@ -321,6 +323,7 @@ async fn a_status_that_names_another_numbers_message_does_not_touch_it() {
     let inbox = Inbox::new().await;
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
     let nudge = Nudge { message_id: "wamid.A".parse().unwrap() };
+    until_due(&inbox.world, &nudge.message_id);
     inbox.process.reply(&inbox.world).nudge(&nudge).await.unwrap();
     let sent = inbox.world.graph.sent().remove(0);
     let body = webhook(

@@ -28,7 +28,7 @@ pub use messages::{incoming_messages, message_lists};
 pub use onboardings::{business_leases, due_onboardings, onboardings};
 pub use queues::{inbound, nudges};
 pub use seal::{seal_contexts, seal_integrity};
-pub use sends::{sends, statuses};
+pub use sends::{sends, statuses, unresolved_sends};
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 use serde_json::json;
 
-use super::{Ids, Must, at};
+use super::{Ids, Must, at, early, eventually};
 use crate::domain::ids::{MessageId, Wamid};
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
 use crate::domain::status::{StatusEvent, StatusFact, StatusKey, Statuses};
-use crate::ports::{ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome};
+use crate::ports::{ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome, UnresolvedSends};
 
 const EXPIRY: i64 = 1_000_000;
 
@@ -100,6 +100,52 @@ async fn what_meta_took_stays_taken(store: &(impl RecordSends + ReadMessages), i
         let message = known(store, &intent.id).await;
         assert_eq!((message.sending, message.wamid), (Some(Sending::Accepted), Some(ids.wamid(11))));
     }
+}
+
+/// [`UnresolvedSends`]. Beside other data: only ids of this run are looked at in the list.
+pub async fn unresolved_sends(
+    store: &(impl RecordSends + RecordMessages + ReadMessages + UnresolvedSends),
+    unique: &str,
+) {
+    let ids = Ids::new("unresolved", unique);
+    // Their claims all end at `early(30)`, long before anything that other tests intend.
+    for n in 1..=6 {
+        let sending = Some(Sending::Intended { until: early(30 + i64::from(n)) });
+        store.begin_send(&Message { sending, ..ids.outgoing(n, early(0)) }).await.must();
+    }
+    store.finish_send(&ids.intent(2), &SendOutcome::Uncertain).await.must();
+    store.finish_send(&ids.intent(3), &SendOutcome::Accepted(ids.wamid(3))).await.must();
+    store.finish_send(&ids.intent(4), &SendOutcome::Refused(refusal())).await.must();
+    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    let told = Told { store, ids: &ids };
+    told.tell(6, News::Sent).await;
+    let listed = async || {
+        let open = store.unresolved_sends(early(100), 100).await.must();
+        open.into_iter().filter(|id| (1..=6).any(|n| *id == ids.intent(n))).collect::<Vec<_>>()
+    };
+    let open = [1, 2].map(|n| ids.intent(n));
+    eventually("open sends are listed, the oldest claim first", listed, |found| *found == open).await;
+    assert!(store.retake_send(&ids.intent(5), early(90)).await.must());
+    let open = [1, 2, 5].map(|n| ids.intent(n));
+    eventually("a send that is tried again is open again", listed, |found| *found == open).await;
+    for n in [1, 2] {
+        assert!(!store.give_up_send(&ids.intent(n), early(20)).await.must(), "its claim is newer");
+        for _ in 0..2 {
+            assert!(store.give_up_send(&ids.intent(n), early(80)).await.must(), "also when repeated");
+            assert_eq!(known(store, &ids.intent(n)).await.sending, Some(Sending::Uncertain));
+        }
+    }
+    for n in [3, 4, 5, 6, 99] {
+        let before = store.message(&ids.intent(n)).await.must();
+        assert!(!store.give_up_send(&ids.intent(n), early(80)).await.must(), "{n}: known, newer or unknown");
+        assert_eq!(store.message(&ids.intent(n)).await.must(), before);
+    }
+    let open = [ids.intent(5)];
+    eventually("what was given up is not listed", listed, |found| *found == open).await;
+    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    // Late, but proof.
+    told.tell(1, News::Sent).await;
+    assert_eq!(known(store, &ids.intent(1)).await.sending, Some(Sending::Accepted));
 }
 
 /// [`RecordMessages::apply_status`], together with [`RecordSends`]: any order, repetition and subset of

@@ -7,6 +7,7 @@ use crate::domain::status::{StatusEvent, Statuses};
 use crate::error::StoreError;
 use crate::ports::{
     Answers, ListMessages, Listing, Page, ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome,
+    UnresolvedSends,
 };
 
 impl RecordMessages for MemoryStore {
@@ -66,6 +67,7 @@ fn by_intent(
     if matches!(sending, Sending::Intended { .. } | Sending::NotSent | Sending::Uncertain) {
         *sending = Sending::Accepted;
     }
+    tables.unresolved.remove(intent);
     message.wamid.get_or_insert_with(|| status.wamid.clone());
     message.statuses.merge(status.key.clone(), status.fact.clone());
     Some(message.id.clone())
@@ -179,7 +181,14 @@ fn due_since(message: &Message, now: Timestamp) -> Option<(Timestamp, MessageId)
 
 impl RecordSends for MemoryStore {
     async fn begin_send(&self, intent: &Message) -> Result<Recorded, StoreError> {
-        self.run("begin_send", |tables| put_new(tables, intent)).await
+        self.run("begin_send", |tables| {
+            let recorded = put_new(tables, intent);
+            if let (Recorded::New, Some(Sending::Intended { until })) = (&recorded, &intent.sending) {
+                tables.unresolved.insert(intent.id.clone(), *until);
+            }
+            recorded
+        })
+        .await
     }
 
     async fn retake_send(&self, id: &MessageId, until: Timestamp) -> Result<bool, StoreError> {
@@ -187,6 +196,7 @@ impl RecordSends for MemoryStore {
             match tables.messages.get_mut(id).and_then(|message| message.sending.as_mut()) {
                 Some(sending @ Sending::NotSent) => {
                     *sending = Sending::Intended { until };
+                    tables.unresolved.insert(id.clone(), until);
                     true
                 }
                 _ => false,
@@ -226,7 +236,40 @@ fn end_send(
         // Accepted is proven; refused and not sent are known better than by who only waited in vain.
         (Sending::Accepted | Sending::Refused(_) | Sending::NotSent | Sending::Uncertain, _) => {}
     }
+    if !matches!(sending, Sending::Intended { .. } | Sending::Uncertain) {
+        tables.unresolved.remove(id);
+    }
     Ok((message.phone_number_id.clone(), sending.clone()))
+}
+
+impl UnresolvedSends for MemoryStore {
+    async fn unresolved_sends(&self, before: Timestamp, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        self.run("unresolved_sends", |tables| {
+            let open = tables.unresolved.iter().filter(|(_, until)| **until < before);
+            let mut open: Vec<_> = open.map(|(id, until)| (*until, id.clone())).collect();
+            open.sort();
+            open.into_iter().take(limit).map(|(_, id)| id).collect()
+        })
+        .await
+    }
+
+    async fn give_up_send(&self, id: &MessageId, before: Timestamp) -> Result<bool, StoreError> {
+        self.run("give_up_send", |tables| {
+            let Some(sending) = tables.messages.get_mut(id).and_then(|m| m.sending.as_mut()) else {
+                return false;
+            };
+            match tables.unresolved.get(id) {
+                Some(until) if *until < before => {
+                    *sending = Sending::Uncertain;
+                    tables.unresolved.remove(id);
+                    true
+                }
+                Some(_) => false,
+                None => *sending == Sending::Uncertain,
+            }
+        })
+        .await
+    }
 }
 
 fn point(tables: &mut Tables, wamid: &Wamid, id: &MessageId) -> Statuses {

@@ -44,6 +44,8 @@ pub struct Tables {
     pub business_leases: BTreeMap<BusinessId, Lease>,
     /// Messages both ways.
     pub messages: BTreeMap<MessageId, Message>,
+    /// Sends whose outcome is open, with the end of their claim.
+    pub unresolved: BTreeMap<MessageId, Timestamp>,
     /// What is known under a wamid of an outgoing message.
     pub wamids: BTreeMap<Wamid, WamidRecord>,
     /// Conversations.

@@ -63,7 +63,7 @@ pub(super) struct AnswerFields {
     pub(super) answer_message_id: Option<MessageId>,
     pub(super) answer_attempts: Option<u32>,
     pub(super) due_at: Option<Millis>,
-    /// Where the index of due answers lists it; absent unless the answer is pending.
+    /// Where the index `due` lists it; absent unless the answer is pending.
     pub(super) due_key: Option<String>,
 }
 
@@ -105,6 +105,11 @@ impl AnswerFields {
         };
         answer.map(Some).ok_or_else(|| StoreError::corrupt(TABLE, "an answer's state without its parts"))
     }
+}
+
+/// Where the index `due` lists a send whose outcome is open. Apart from the answers: other readers.
+pub(super) fn send_due_key(shard: &str) -> String {
+    format!("send#{shard}")
 }
 
 /// The word that a send's state is.
@@ -175,10 +180,22 @@ impl From<&Message> for Record {
             recorded_at: Millis(message.recorded_at),
             raw: RawFields::from(&message.raw),
             reply_to: message.reply_to.clone(),
-            answer: AnswerFields::new(&message.id, message.answer.as_ref()),
+            answer: due_fields(message),
             sending: SendFields::from(message.sending.as_ref()),
             expires_at: message.expires_at.map(Seconds),
         }
+    }
+}
+
+/// An incoming message is due for its answer, an outgoing one for its outcome.
+fn due_fields(message: &Message) -> AnswerFields {
+    match message.sending {
+        Some(Sending::Intended { until }) => AnswerFields {
+            due_at: Some(Millis(until)),
+            due_key: Some(send_due_key(&shard(message.id.as_ref()))),
+            ..AnswerFields::default()
+        },
+        _ => AnswerFields::new(&message.id, message.answer.as_ref()),
     }
 }
 

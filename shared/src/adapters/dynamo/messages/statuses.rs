@@ -7,6 +7,7 @@ use super::super::expression::Expression;
 use super::super::table::Write;
 use super::super::values::{s, seconds, text};
 use super::record::{self, status_attribute, status_value};
+use super::sends::resolved;
 use super::{KEY, Messages, UPDATE};
 use crate::domain::Timestamp;
 use crate::domain::ids::{MessageId, PhoneNumberId, Wamid};
@@ -150,7 +151,7 @@ impl Messages {
 
 /// Makes a send an accepted one.
 pub(super) fn accepted(change: Expression, wamid: &Wamid) -> Expression {
-    change
+    resolved(change)
         .set("sendState", s("accepted"))
         .set_if_missing("wamid", s(wamid.as_ref()))
         .remove("sendUntil")
