@@ -87,6 +87,19 @@ const fn slow_down(scope: Scope, pause: Duration) -> Remedy {
 }
 
 impl MetaError {
+    /// An error of which only the code is known.
+    #[must_use]
+    pub fn of_code(code: i64) -> Self {
+        Self {
+            status: 400,
+            code,
+            subcode: None,
+            details: String::new(),
+            fbtrace_id: None,
+            is_transient: false,
+        }
+    }
+
     /// What to do about it. `docs/meta-errors.md` lists all codes.
     #[must_use]
     pub fn remedy(&self) -> Remedy {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Timestamp;
+use super::client::PauseReason;
 use super::ids::{MessageId, Wamid};
+use super::meta_error::{MetaError, Remedy};
 
 /// One status as a webhook brought it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,22 @@ pub struct StatusEvent {
     pub key: StatusKey,
     /// When, and what came with it.
     pub fact: StatusFact,
+}
+
+impl StatusEvent {
+    /// Why Meta takes no messages of the client at all, if this failure says so.
+    #[must_use]
+    pub fn stops_the_client(&self) -> Option<PauseReason> {
+        if self.key.state != "failed" {
+            return None;
+        }
+        let codes = self.fact.errors.as_ref()?.as_array()?.iter().filter_map(|error| error["code"].as_i64());
+        codes.map(MetaError::of_code).find_map(|error| match error.remedy() {
+            Remedy::Payment => Some(PauseReason::Payment),
+            Remedy::Locked => Some(PauseReason::Locked),
+            _ => None,
+        })
+    }
 }
 
 /// Which of a message's states.

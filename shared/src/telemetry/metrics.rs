@@ -21,8 +21,16 @@ pub mod metric {
     /// Bytes that nobody understood went to quarantine.
     pub const QUARANTINED: &str = "Quarantined";
 
+    /// Meta refuses a client's messages because nobody pays for them.
+    pub const PAYMENT_STOPPED: &str = "PaymentStopped";
+    /// Meta locked a client's account, or blocks it for its policy.
+    pub const ACCOUNT_LOCKED: &str = "AccountLocked";
+    /// Meta does not take a client's token any more, by its own word.
+    pub const TOKEN_DEAD: &str = "TokenDead";
+
     /// All of them.
-    pub const ALL: [&str; 3] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED];
+    pub const ALL: [&str; 6] =
+        [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED, PAYMENT_STOPPED, ACCOUNT_LOCKED, TOKEN_DEAD];
 }
 
 /// Writes a line for each event that has a field `metric`.

@@ -134,8 +134,10 @@ impl Port for Rates {
             let next = Pair { whole_at, ..Pair::default() }.taken(now).whole_at.unwrap_or(now);
             let free = "(attribute_not_exists(#heldUntil) OR #heldUntil <= :now)";
             let change = match whole_at {
-                None => Expression::when(&format!("{free} AND (attribute_not_exists(#wholeAt) OR #wholeAt <= :now)"))
-                    .set("wholeAt", millis(next)),
+                None => Expression::when(&format!(
+                    "{free} AND (attribute_not_exists(#wholeAt) OR #wholeAt <= :now)"
+                ))
+                .set("wholeAt", millis(next)),
                 // Others may count on at the same time.
                 Some(_) => Expression::when(&format!("{free} AND #wholeAt > :now AND #wholeAt <= :latest"))
                     .value("latest", millis(Pair::latest(now)))

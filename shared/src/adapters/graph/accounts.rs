@@ -13,8 +13,7 @@ use crate::error::GraphError;
 use crate::ports::{Account, AccountGraph, Number};
 
 /// What we want to know of a number.
-const NUMBER_FIELDS: &str =
-    "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app,throughput";
+const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app,throughput";
 /// The same without what some versions lack: one field that Meta does not know refuses the whole call.
 const FEWER_NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status";
 /// Meta's code for an unknown field (and for much else).

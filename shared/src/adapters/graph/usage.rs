@@ -24,14 +24,17 @@ pub(super) fn told(headers: &HeaderMap) -> Vec<Usage> {
     };
     let app = usage(RateKey::App, &[json(APP)]);
     let business = json(BUSINESS);
-    let accounts = business.as_object().into_iter().flatten().filter_map(|(id, uses)| {
-        usage(RateKey::Account(id.parse().ok()?), uses.as_array()?)
-    });
+    let accounts = business
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, uses)| usage(RateKey::Account(id.parse().ok()?), uses.as_array()?));
     app.into_iter().chain(accounts).collect()
 }
 
 fn usage(key: RateKey, uses: &[Value]) -> Option<Usage> {
-    let percent = uses.iter().flat_map(|usage| MEASURES.map(|measure| number(&usage[measure]))).flatten().max()?;
+    let percent =
+        uses.iter().flat_map(|usage| MEASURES.map(|measure| number(&usage[measure]))).flatten().max()?;
     let minutes = uses.iter().filter_map(|usage| number(&usage[REGAIN])).max();
     let regained_after = minutes.map(|minutes| Duration::from_secs(60) * minutes);
     Some(Usage { key, percent, regained_after })
@@ -66,7 +69,7 @@ mod tests {
                 .leak(),
         ));
         let account = RateKey::Account("228800000000002".parse().unwrap());
-        let minutes = |minutes| Some(Duration::from_secs(60 * minutes));
+        let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
         assert_eq!(
             told,
             [
@@ -88,7 +91,8 @@ mod tests {
         ] {
             assert_eq!(told(&headers(app, business)), [], "{app} {business}");
         }
-        let endless = r#"{"228800000000002":[{"call_count":1,"estimated_time_to_regain_access":99999999999}]}"#;
+        let endless =
+            r#"{"228800000000002":[{"call_count":1,"estimated_time_to_regain_access":99999999999}]}"#;
         let week = Duration::from_secs(7 * 24 * 60 * 60);
         assert_eq!(told(&headers("{}", endless))[0].regained_after, Some(week));
     }

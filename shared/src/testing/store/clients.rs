@@ -120,7 +120,8 @@ impl MarkClients for MemoryStore {
         pause: Option<&Pause>,
     ) -> Result<bool, StoreError> {
         self.run("change_pause", |tables| {
-            let same = |stored: &Pause, known: &Pause| (stored.reason, stored.until) == (known.reason, known.until);
+            let same =
+                |stored: &Pause, known: &Pause| (stored.reason, stored.until) == (known.reason, known.until);
             let Some(client) = tables.clients.get_mut(id) else { return false };
             let unchanged = match (&client.pause, known) {
                 (None, None) => true,
