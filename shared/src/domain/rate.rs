@@ -157,7 +157,9 @@ impl Usage {
 /// A pause with up to a quarter more, so that what failed together does not come again together.
 #[must_use]
 pub fn scattered(pause: Duration, random: [u8; 16]) -> Duration {
-    pause + pause / 4 * u32::from(random[0]) / 255
+    let more = pause / 4 * u32::from(random[0]) / 255;
+    // Whole milliseconds, as records keep them.
+    pause + Duration::from_millis(u64::try_from(more.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

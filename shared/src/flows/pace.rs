@@ -92,10 +92,11 @@ impl Block {
                     Draw::Taken
                 }
             },
-            Some(block) if block.second + 1 == second && block.left <= block.size / 2 => {
-                Draw::Reserve(block.size.clamp(1, most))
+            Some(block) if block.second + 1 == second => {
+                let unused = block.left > 0 && block.left * 2 >= block.size;
+                let size = if unused { block.size / 2 } else { block.size };
+                Draw::Reserve(size.clamp(1, most))
             }
-            Some(block) if block.second + 1 == second => Draw::Reserve((block.size / 2).clamp(1, most)),
             _ => Draw::Reserve(1),
         }
     }

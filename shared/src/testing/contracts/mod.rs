@@ -15,6 +15,7 @@ mod idempotency;
 mod messages;
 mod onboardings;
 mod queues;
+mod rates;
 mod seal;
 mod sends;
 
@@ -27,6 +28,7 @@ pub use idempotency::idempotency;
 pub use messages::{incoming_messages, message_lists};
 pub use onboardings::{business_leases, due_onboardings, onboardings};
 pub use queues::{inbound, nudges};
+pub use rates::rates;
 pub use seal::{seal_contexts, seal_integrity};
 pub use sends::{sends, statuses, unresolved_sends};
 
