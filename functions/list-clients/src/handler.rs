@@ -74,7 +74,7 @@ async fn of_bots(
 }
 
 fn item(client: &Client) -> Value {
-    json!({
+    let mut item = json!({
         "id": client.phone_number_id,
         "botId": client.bot_id,
         "clientName": client.client_name,
@@ -86,12 +86,20 @@ fn item(client: &Client) -> Value {
         "qualityRating": client.quality_rating,
         "status": client.status,
         "coexistence": client.on_biz_app,
+        "messagesPerSecond": client.messages_per_second(),
         "onboardingId": client.onboarding_id,
         "onboardedAt": client.onboarded_at,
         "lastMessageAt": client.last_message_at,
         "createdAt": client.created_at,
         "updatedAt": client.updated_at,
-    })
+    });
+    if let Some(pause) = &client.pause {
+        item["pause"] = json!(pause);
+    }
+    if client.reconnect_since.is_some() {
+        item["needsReconnect"] = true.into();
+    }
+    item
 }
 
 #[cfg(test)]

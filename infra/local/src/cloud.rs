@@ -144,7 +144,7 @@ pub(crate) struct Deployed {
     pub(crate) environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "grants",
     "clients",
     "onboardings",
@@ -155,6 +155,7 @@ const TABLES: [&str; 10] = [
     "events",
     "quarantine",
     "blobs",
+    "rates",
 ];
 const QUEUES: [&str; 5] = ["inbound", "answers", "inboundDead", "answersDead", "schedulesDead"];
 const FUNCTIONS: [&str; 1] = ["recovery"];

@@ -18,6 +18,8 @@ pub struct Grant {
     pub token: Sealed,
     /// Counts the tokens that this grant has had; one writer at a time moves it by one.
     pub token_version: u64,
+    /// Since when Meta is known not to take this token; a new token begins without.
+    pub dead_since: Option<Timestamp>,
     /// When the token expires; `None` = never.
     pub token_expires_at: Option<Timestamp>,
     /// Scopes that `debug_token` reported.

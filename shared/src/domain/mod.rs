@@ -14,6 +14,7 @@ pub mod message;
 pub mod meta_error;
 pub mod onboarding;
 pub mod parcel;
+pub mod rate;
 pub mod raw;
 pub mod seal;
 pub mod secret;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::client::PauseReason;
 use super::ids::{MessageId, Wamid};
+use super::meta_error::{MetaError, Remedy};
 use super::raw::sha256;
 use super::{Timestamp, json};
 
@@ -42,6 +44,23 @@ impl StatusEvent {
     #[must_use]
     pub fn small_body(&self) -> Option<&str> {
         Some(self.body.as_str()).filter(|body| body.len() <= LONGEST_BODY)
+    }
+}
+
+impl StatusEvent {
+    /// Why Meta takes no messages of the client at all, if this failure says so.
+    #[must_use]
+    pub fn stops_the_client(&self) -> Option<PauseReason> {
+        if self.key.state != "failed" {
+            return None;
+        }
+        let errors = member(&self.body, "errors")?;
+        let codes = errors.as_array()?.iter().filter_map(|error| error["code"].as_i64());
+        codes.map(MetaError::of_code).find_map(|error| match error.remedy() {
+            Remedy::Payment => Some(PauseReason::Payment),
+            Remedy::Locked => Some(PauseReason::Locked),
+            _ => None,
+        })
     }
 }
 
@@ -183,16 +202,21 @@ impl Statuses {
             .find_map(|state| self.of(state).find_map(|fact| self.member(fact, "pricing")))
     }
 
-    /// A member of the status that told a fact; null counts as missing.
+    /// A member of the status that told a fact.
     fn member(&self, fact: &StatusFact, name: &str) -> Option<Value> {
-        let mut body = json::value_of(self.body(&fact.hash)?);
-        let status = body.pointer_mut("/entry/0/changes/0/value/statuses/0")?;
-        status.get_mut(name).map(Value::take).filter(|value| !value.is_null())
+        member(self.body(&fact.hash)?, name)
     }
 
     fn of(&self, state: &str) -> impl Iterator<Item = &StatusFact> {
         self.facts.iter().filter(move |(key, _)| key.state == state).map(|(_, fact)| fact)
     }
+}
+
+/// A member of the status in a body of one; null counts as missing.
+fn member(body: &str, name: &str) -> Option<Value> {
+    let mut body = json::value_of(body);
+    let status = body.pointer_mut("/entry/0/changes/0/value/statuses/0")?;
+    status.get_mut(name).map(Value::take).filter(|value| !value.is_null())
 }
 
 impl FromIterator<(StatusKey, StatusFact)> for Statuses {

@@ -11,22 +11,23 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge, wants_answer};
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::ConversationTouch;
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::{Content, Parcel, PartHeader, pack};
 use crate::domain::raw::{join, sha256};
-use crate::domain::status::Statuses;
+use crate::domain::status::{StatusEvent, Statuses};
 use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages,
-    Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, Quarantine, Quarantined, ReadClients, RecordEvents,
+    RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
+use super::send::report_pause;
 use crate::telemetry::metric;
 
 /// How many elements of one webhook are recorded at the same time.
@@ -41,6 +42,9 @@ const PARTS_KEPT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 const LONGEST_EVENT: usize = 100;
 /// Pause before a failed element of a larger parcel is tried alone.
 const ALONE_AFTER: Duration = Duration::from_secs(5);
+
+/// A failure that is older says nothing of whether messages are taken now: Meta repeats webhooks for days.
+const NEWS: Duration = Duration::from_secs(15 * 60);
 
 /// Settings of ingest.
 #[derive(Debug, Clone)]
@@ -59,6 +63,7 @@ pub trait Records:
     + TouchConversations
     + ReadClients
     + TouchClients
+    + MarkClients
     + RecordEvents
     + Quarantine
     + Blobs
@@ -71,6 +76,7 @@ impl<T> Records for T where
         + TouchConversations
         + ReadClients
         + TouchClients
+        + MarkClients
         + RecordEvents
         + Quarantine
         + Blobs
@@ -357,7 +363,22 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             // first: two at once each see the other, and a crash here must not lose the last proof.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
+        self.heed(&status.phone_number_id, &status.event).await?;
         Ok(Tally { statuses: 1, ..Tally::default() })
+    }
+
+    /// Meta often takes a message first and says later that nobody pays for it, or that the account is locked:
+    /// the client is paused then, as if it had said so at once.
+    async fn heed(&self, phone: &PhoneNumberId, event: &StatusEvent) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(reason) = event.stops_the_client().filter(|_| now < event.fact.at + NEWS) else {
+            return Ok(());
+        };
+        let pause = Pause::after(None, reason, now);
+        if self.store.change_pause(phone, None, Some(&pause)).await? {
+            report_pause(phone, reason);
+        }
+        Ok(())
     }
 
     async fn event(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {

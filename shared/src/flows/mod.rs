@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod ingest;
 pub mod onboard;
+pub mod pace;
 pub mod receive;
 pub mod recovery;
 pub mod reply;

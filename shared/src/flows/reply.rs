@@ -13,19 +13,20 @@ use crate::domain::conversation::{Conversation, ConversationTouch};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::MessageId;
 use crate::domain::message::{Message, Origin, text_of};
-use crate::domain::meta_error::Remedy;
+use crate::domain::meta_error::{MetaError, Remedy};
+use crate::domain::rate::scattered;
 use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
 use crate::error::{Chain, ModelError, StoreError};
 use crate::ports::{
     Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, Prompt, Random, ReadBots,
-    ReadClients, ReadGrants, ReadMessages, RecordSends, Seal, SendNudges, TouchConversations, Turn,
-    UnresolvedSends,
+    ReadClients, ReadMessages, Seal, SendNudges, TokenGraph, TouchConversations, Turn, UnresolvedSends,
 };
 use crate::telemetry::metric;
 
 use super::content_of;
-use super::send::{Delivery, Sender};
+use super::pace::{Held, HeldReason};
+use super::send::{Delivery, SendRecords, Sender, span};
 
 /// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt.
 const HISTORY: usize = 20;
@@ -54,25 +55,23 @@ pub struct Settings {
 pub trait Records:
     ReadMessages
     + Answers
-    + RecordSends
+    + SendRecords
     + UnresolvedSends
     + ClaimConversations
     + TouchConversations
     + ReadBots
     + ReadClients
-    + ReadGrants
 {
 }
 impl<T> Records for T where
     T: ReadMessages
         + Answers
-        + RecordSends
+        + SendRecords
         + UnresolvedSends
         + ClaimConversations
         + TouchConversations
         + ReadBots
         + ReadClients
-        + ReadGrants
 {
 }
 
@@ -94,15 +93,15 @@ pub struct Reply<'a, S, K, G, Q, L, C, R> {
 enum Ended {
     /// With this, recorded.
     With(Answer),
-    /// Not yet: again after the pause.
-    Later(Duration),
+    /// Not yet: again after the pause. If that is not worth waiting for, this is why there is none.
+    Later(Duration, NoAnswer),
 }
 
 impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
 where
     S: Records,
     K: Seal,
-    G: MessageGraph,
+    G: MessageGraph + TokenGraph,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -139,7 +138,7 @@ where
             ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
             // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
             // the tries end.
-            ConversationClaim::Unknown => self.postpone(&message, FIRST_PAUSE).await,
+            ConversationClaim::Unknown => self.postpone(&message, FIRST_PAUSE, NoAnswer::GivenUp).await,
         }
     }
 
@@ -213,7 +212,7 @@ where
     ) -> Result<(), StoreError> {
         match self.attempt(message, conversation, history).await? {
             Ended::With(answer) => self.settle(message, &answer).await,
-            Ended::Later(pause) => self.postpone(message, pause).await,
+            Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
         }
     }
 
@@ -231,11 +230,18 @@ where
         Ok(())
     }
 
-    async fn postpone(&self, message: &Message, pause: Duration) -> Result<(), StoreError> {
+    /// Tries again after the pause, or longer after several tries; ends the answer where that is too late.
+    async fn postpone(
+        &self,
+        message: &Message,
+        pause: Duration,
+        otherwise: NoAnswer,
+    ) -> Result<(), StoreError> {
         let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts(message).min(9)).min(LONGEST_PAUSE));
+        let pause = scattered(pause, self.random.bytes());
         let due_at = self.now() + pause;
         if due_at > message.recorded_at + WORTH_WAITING {
-            return self.settle(message, &Answer::None(NoAnswer::GivenUp, None)).await;
+            return self.settle(message, &Answer::None(otherwise, None)).await;
         }
         self.store().postpone_answer(&message.id, due_at).await?;
         self.nudge_again(&message.id, pause).await
@@ -255,11 +261,15 @@ where
         // An answer that was begun is ended first, whatever has changed since.
         if let Some(begun) = self.store().message(&id).await? {
             let delivery = self.sender.resume(&client, &begun, &recipient(conversation)).await?;
-            return self.ended(delivery, conversation, &begun).await;
+            return self.ended(delivery, message, conversation, &begun).await;
         }
         let bot = self.store().bot(&client.bot_id).await?;
         if let Some(reason) = self.reason_against(&client, &bot, conversation) {
             return Ok(none(reason));
+        }
+        if let Some(held) = self.sender.held(&client).await {
+            // Before a model is paid for an answer that cannot go out.
+            return Ok(self.held(&held));
         }
         let text = match self.generate(&bot, message, history).await {
             Ok(text) => text,
@@ -268,7 +278,15 @@ where
         let draft = Draft::text(recipient(conversation), &text);
         let intent = self.intent(id, message, &draft);
         let delivery = self.sender.deliver(&client, &intent, &recipient(conversation)).await?;
-        self.ended(delivery, conversation, &intent).await
+        self.ended(delivery, message, conversation, &intent).await
+    }
+
+    fn held(&self, held: &Held) -> Ended {
+        let otherwise = match held.reason {
+            HeldReason::Paused(_) => NoAnswer::Paused,
+            _ => NoAnswer::GivenUp,
+        };
+        Ended::Later(span(self.now(), held.until), otherwise)
     }
 
     fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
@@ -303,8 +321,10 @@ where
             Err(error) => {
                 tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
                 Err(match error {
-                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE),
-                    ModelError::Empty if attempts(message) == 0 => Ended::Later(FIRST_PAUSE),
+                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
+                    ModelError::Empty if attempts(message) == 0 => {
+                        Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp)
+                    }
                     _ => none(NoAnswer::ModelFailed),
                 })
             }
@@ -337,6 +357,7 @@ where
     async fn ended(
         &self,
         delivery: Delivery,
+        question: &Message,
         conversation: &Conversation,
         intent: &Message,
     ) -> Result<Ended, StoreError> {
@@ -345,8 +366,12 @@ where
                 self.touch(conversation, intent).await?;
                 Ended::With(Answer::Answered(intent.id.clone()))
             }
-            Delivery::NotSent { pause, .. } => Ended::Later(pause),
-            Delivery::InProgress(until) => Ended::Later(span(self.now(), until)),
+            Delivery::NotSent { error: Some(error), .. } if is_tried_enough(&error, attempts(question)) => {
+                Ended::With(Answer::None(NoAnswer::RefusedByMeta, Some(intent.id.clone())))
+            }
+            Delivery::NotSent { pause, .. } => Ended::Later(pause, NoAnswer::GivenUp),
+            Delivery::Held(held) => self.held(&held),
+            Delivery::InProgress(until) => Ended::Later(span(self.now(), until), NoAnswer::GivenUp),
             Delivery::Uncertain => {
                 Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone())))
             }
@@ -406,9 +431,9 @@ fn recipient(conversation: &Conversation) -> Recipient {
     Recipient::Person(conversation.customer.clone())
 }
 
-/// From `now` until then; nothing if that has passed.
-fn span(now: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+/// Whether Meta's table says to try such an error no more often.
+fn is_tried_enough(error: &MetaError, attempts: u32) -> bool {
+    matches!(error.remedy(), Remedy::Retry { again: Some(again) } if attempts >= again)
 }
 
 /// The newest message that waits for an answer, and the older ones that wait with it, oldest first.

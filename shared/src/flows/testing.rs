@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::exchange::Exchange;
 use super::ingest::{self, Ingest};
 use super::onboard::{self, Onboard, Partner};
+use super::pace::Pace;
 use super::reply::{self, Reply};
 use super::send::Sender;
 use super::tokens::Tokens;
@@ -80,6 +81,7 @@ pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> 
 pub(super) struct Process {
     memory: ingest::Memory,
     tokens: Tokens,
+    pace: Pace,
 }
 
 static INGEST: ingest::Settings = ingest::Settings { burst: Duration::from_secs(3), retention: None };
@@ -106,6 +108,7 @@ impl Process {
             graph: &parts.graph,
             clock: &parts.clock,
             tokens: &self.tokens,
+            pace: &self.pace,
             claim: CLAIM,
         }
     }

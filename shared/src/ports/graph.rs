@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
+use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
 use crate::error::GraphError;
 
@@ -125,6 +126,9 @@ pub trait MessageGraph: Send + Sync {
         message: &Value,
         token: &AccessToken,
     ) -> impl Future<Output = Result<Wamid, GraphError>> + Send;
+
+    /// How much of Meta's limits is used, as its answers told since this was last asked. Not a call.
+    fn usage(&self) -> Vec<Usage>;
 }
 
 /// A client's account as Meta shows it.
@@ -157,6 +161,8 @@ pub struct Number {
     pub code_verification_status: Option<String>,
     /// Whether it also runs in the WhatsApp Business app.
     pub is_on_biz_app: bool,
+    /// `STANDARD`, `HIGH` = upgraded, `NOT_APPLICABLE`, …
+    pub throughput: Option<String>,
 }
 
 impl Number {

@@ -4,7 +4,7 @@
 use crate::domain::Timestamp;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
@@ -14,6 +14,7 @@ use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
+use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::raw::Raw;
 use crate::domain::status::StatusEvent;
 use crate::error::StoreError;
@@ -80,7 +81,7 @@ pub trait WriteClients: Send + Sync {
     fn claim_client(&self, wanted: &Client) -> impl Future<Output = Stored<ClientClaim>> + Send;
 
     /// Writes the record if it is still this onboarding's and bot's; `false` if it is not (nothing
-    /// changed). Leaves `last_message_at` as it is.
+    /// changed). Leaves `last_message_at` and `pause` as they are.
     fn save_client(&self, client: &Client) -> impl Future<Output = Stored<bool>> + Send;
 }
 
@@ -88,6 +89,33 @@ pub trait WriteClients: Send + Sync {
 pub trait TouchClients: Send + Sync {
     /// Moves `last_message_at` forward to `at`; an unknown client or an older time changes nothing.
     fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What Meta's answers and events teach about a client, whoever its onboarding is. An unknown client stays
+/// unknown. IAM: `dynamodb:UpdateItem` on clients.
+pub trait MarkClients: Send + Sync {
+    /// Changes the pause, or ends it, if it still is `known`; `false` if another copy was faster (nothing
+    /// changed). Pauses are told apart by reason and end.
+    fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Sets how many messages a second Meta takes; `None` = the default.
+    fn set_throughput(
+        &self,
+        id: &PhoneNumberId,
+        throughput: Option<u32>,
+    ) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Notes since when the client needs a new signup, or that it needs none any more.
+    fn set_reconnect(
+        &self,
+        id: &PhoneNumberId,
+        since: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<()>> + Send;
 }
 
 // ---- grants ----------------------------------------------------------------------------------
@@ -103,6 +131,67 @@ pub trait WriteGrants: Send + Sync {
     /// Writes the grant if its stored version is `expected` (`None` = there is none yet); `false` if
     /// another writer was faster (nothing changed).
     fn save_grant(&self, grant: &Grant, expected: Option<u64>) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on grants.
+pub trait MarkGrants: Send + Sync {
+    /// Notes that Meta does not take the token of this version any more; `false` if the grant has another
+    /// token by now, or is unknown (nothing changed). The first time stays.
+    fn mark_dead(
+        &self,
+        id: &GrantId,
+        version: u64,
+        at: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+// ---- rates -----------------------------------------------------------------------------------
+
+/// How fast may be sent, shared by all running copies. IAM: `dynamodb:GetItem`, `BatchGetItem`,
+/// `UpdateItem` on rates.
+///
+/// No key is hot: a number's messages are counted under a key of their own for each second, by blocks, so
+/// that a thousand messages a second cost some dozens of writes; a customer's under the customer's. The
+/// brakes are written when Meta refuses, and read by each copy once in some seconds. The ceiling is what
+/// DynamoDB gives one key: 1000 writes a second (copies that begin to send from one number in the same
+/// second) and 3000 consistent reads a second (copies times numbers, divided by those seconds).
+pub trait Rates: Send + Sync {
+    /// What keeps these back, in their order. Consistent.
+    fn brakes(&self, on: &[RateKey]) -> impl Future<Output = Stored<Vec<Brake>>> + Send;
+
+    /// Lets nothing out before `until`; a later time that is there already stays.
+    fn hold(&self, on: &RateKey, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Halves the number's rate for a while: [`crate::domain::rate::Slowed::again`]. Answers how it stands.
+    fn slow_number(&self, id: &PhoneNumberId, now: Timestamp) -> impl Future<Output = Stored<Brake>> + Send;
+
+    /// Takes up to `wanted` of the `limit` messages that the number may send in the second of `now`; how
+    /// many it got. Never more than `limit` together, whoever asks.
+    fn reserve(
+        &self,
+        id: &PhoneNumberId,
+        now: Timestamp,
+        wanted: u32,
+        limit: u32,
+    ) -> impl Future<Output = Stored<u32>> + Send;
+
+    /// Counts a message to this customer, unless it is too early for one.
+    fn take_turn(
+        &self,
+        pair: &ConversationId,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<PairTurn>> + Send;
+
+    /// After Meta's refusal of a message to this customer: until when to wait now. Refusals of sends that
+    /// were on their way together count once.
+    fn back_off(
+        &self,
+        pair: &ConversationId,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<Timestamp>> + Send;
+
+    /// Meta took a message to this customer: its refusals are over.
+    fn forgive(&self, pair: &ConversationId) -> impl Future<Output = Stored<()>> + Send;
 }
 
 // ---- onboardings -----------------------------------------------------------------------------

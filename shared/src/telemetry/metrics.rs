@@ -23,9 +23,23 @@ pub mod metric {
 
     /// Dead letters that nobody moved back for days were put into the archive.
     pub const DEAD_LETTERS_ARCHIVED: &str = "DeadLettersArchived";
+    /// Meta refuses a client's messages because nobody pays for them.
+    pub const PAYMENT_STOPPED: &str = "PaymentStopped";
+    /// Meta locked a client's account, or blocks it for its policy.
+    pub const ACCOUNT_LOCKED: &str = "AccountLocked";
+    /// Meta does not take a client's token any more, by its own word.
+    pub const TOKEN_DEAD: &str = "TokenDead";
 
     /// All of them.
-    pub const ALL: [&str; 4] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED, DEAD_LETTERS_ARCHIVED];
+    pub const ALL: [&str; 7] = [
+        SEND_UNCERTAIN,
+        ANSWER_GIVEN_UP,
+        QUARANTINED,
+        DEAD_LETTERS_ARCHIVED,
+        PAYMENT_STOPPED,
+        ACCOUNT_LOCKED,
+        TOKEN_DEAD,
+    ];
 }
 
 /// Writes a line for each event that has a field `metric`.

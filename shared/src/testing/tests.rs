@@ -30,7 +30,7 @@ macro_rules! contracts {
 contracts! {
     store: bots, clients, grants, onboardings, due_onboardings, business_leases, incoming_messages,
         message_lists, answers, sends, unresolved_sends, statuses, customers, conversations,
-        conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists;
+        conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists, rates;
     seal: seal_contexts, seal_integrity;
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use shared::domain::parcel::{Content, Parcel};
 use shared::flows::ingest::{self, Ingest};
+use shared::flows::pace::Pace;
 use shared::flows::reply::Settings;
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
@@ -16,13 +17,15 @@ const CLAIM: Duration = Duration::from_secs(90);
 
 async fn run(world: &World, event: Value) -> Result<Value, StoreError> {
     let parts: &Parts = world;
-    let (tokens, settings) = (Tokens::default(), Settings { claim: CLAIM, retention: None });
+    let (tokens, pace) = (Tokens::default(), Pace::default());
+    let settings = Settings { claim: CLAIM, retention: None };
     let sender = Sender {
         store: &parts.store,
         seal: &parts.seal,
         graph: &parts.graph,
         clock: &parts.clock,
         tokens: &tokens,
+        pace: &pace,
         claim: CLAIM,
     };
     let reply = Reply {

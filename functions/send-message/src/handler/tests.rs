@@ -1,3 +1,4 @@
+use shared::flows::pace::Pace;
 use shared::flows::tokens::Tokens;
 use shared::testing::{Fault, GraphFault, Sample, World, answered, refusal, refused};
 
@@ -29,6 +30,7 @@ impl Desk {
             graph: &parts.graph,
             clock: &parts.clock,
             tokens: &tokens,
+            pace: &Pace::default(),
             claim: CLAIM,
         };
         Send { sender, random: &parts.random, retention: None }.handle(&sample.request()).await

@@ -39,7 +39,8 @@ macro_rules! on_copied_tables {
 
 on_the_deployed_tables! {
     bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
-    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, sends, statuses,
+    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, sends,
+    statuses,
 }
 on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine }
 
@@ -59,6 +60,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside message_lists,
         Beside business_leases,
         Beside onboardings,
+        Beside rates,
         Beside sends,
         Beside statuses,
         Beside answers,

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::table::{Item, Range, Table, Write};
-use super::values::{Millis, millis, record, s, text, with_nulls};
+use super::values::{Millis, millis, n, nested, record, s, text, with_nulls};
 use super::{Client as Dynamo, Stored};
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::seal::Sealed;
 use crate::error::StoreError;
-use crate::ports::{ClientClaim, ListClients, Page, ReadClients, TouchClients, WriteClients};
+use crate::ports::{ClientClaim, ListClients, MarkClients, Page, ReadClients, TouchClients, WriteClients};
 
 /// The key of the index that lists all clients.
 const LIST_KEY: &str = "clients";
@@ -45,6 +45,11 @@ struct Record {
     quality_rating: Option<String>,
     status: ClientStatus,
     on_biz_app: bool,
+    throughput: Option<u32>,
+    pause_reason: Option<PauseReason>,
+    pause_since: Option<Millis>,
+    pause_until: Option<Millis>,
+    reconnect_since: Option<Millis>,
     onboarding_id: OnboardingId,
     sealed_pin: Option<Sealed>,
     onboarded_at: Option<Millis>,
@@ -68,6 +73,11 @@ impl From<&Client> for Record {
             quality_rating: client.quality_rating.clone(),
             status: client.status,
             on_biz_app: client.on_biz_app,
+            throughput: client.throughput,
+            pause_reason: client.pause.map(|pause| pause.reason),
+            pause_since: client.pause.map(|pause| Millis(pause.since)),
+            pause_until: client.pause.map(|pause| Millis(pause.until)),
+            reconnect_since: client.reconnect_since.map(Millis),
             onboarding_id: client.onboarding_id.clone(),
             sealed_pin: client.sealed_pin.clone(),
             onboarded_at: client.onboarded_at.map(Millis),
@@ -92,6 +102,9 @@ impl From<Record> for Client {
             quality_rating: record.quality_rating,
             status: record.status,
             on_biz_app: record.on_biz_app,
+            throughput: record.throughput,
+            pause: pause(record.pause_reason, record.pause_since, record.pause_until),
+            reconnect_since: record.reconnect_since.map(|t| t.0),
             onboarding_id: record.onboarding_id,
             sealed_pin: record.sealed_pin,
             onboarded_at: record.onboarded_at.map(|t| t.0),
@@ -100,6 +113,11 @@ impl From<Record> for Client {
             updated_at: record.updated_at.0,
         }
     }
+}
+
+/// The three are written together.
+fn pause(reason: Option<PauseReason>, since: Option<Millis>, until: Option<Millis>) -> Option<Pause> {
+    Some(Pause { reason: reason?, since: since?.0, until: until?.0 })
 }
 
 fn client(item: Item) -> Stored<Client> {
@@ -212,7 +230,7 @@ impl WriteClients for Clients {
         let item = with_nulls("clients", &Record::from(client))?;
         // The condition's values are the ones that are written: both ids stay as they are.
         let change = Expression::when("#onboardingId = :onboardingId AND #botId = :botId")
-            .overwrite(item, &["phoneNumberId", "lastMessageAt"]);
+            .overwrite(item, &["phoneNumberId", "lastMessageAt", "pauseReason", "pauseSince", "pauseUntil"]);
         let key = ("phoneNumberId", client.phone_number_id.as_ref());
         let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
         Ok(matches!(update, Write::Done(_)))
@@ -226,5 +244,58 @@ impl TouchClients for Clients {
         let change = Expression::when(condition).set("lastMessageAt", millis(at));
         self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
         Ok(())
+    }
+}
+
+impl Clients {
+    /// Changes a client that is there; `false` if it is not as the condition wants it.
+    async fn mark(&self, id: &PhoneNumberId, change: Expression) -> Stored<bool> {
+        let key = ("phoneNumberId", id.as_ref());
+        let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
+        Ok(matches!(update, Write::Done(_)))
+    }
+}
+
+impl MarkClients for Clients {
+    async fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> Stored<bool> {
+        let change = match known {
+            None => {
+                Expression::when("attribute_exists(#phoneNumberId) AND attribute_not_exists(#pauseUntil)")
+            }
+            Some(known) => Expression::when("#pauseReason = :knownReason AND #pauseUntil = :knownUntil")
+                .value("knownReason", nested("clients", &known.reason)?)
+                .value("knownUntil", millis(known.until)),
+        };
+        let change = match pause {
+            None => change.remove("pauseReason").remove("pauseSince").remove("pauseUntil"),
+            Some(pause) => change
+                .set("pauseReason", nested("clients", &pause.reason)?)
+                .set("pauseSince", millis(pause.since))
+                .set("pauseUntil", millis(pause.until)),
+        };
+        self.mark(id, change).await
+    }
+
+    async fn set_throughput(&self, id: &PhoneNumberId, throughput: Option<u32>) -> Stored<()> {
+        let change = Expression::when("attribute_exists(#phoneNumberId)");
+        let change = match throughput {
+            Some(throughput) => change.set("throughput", n(throughput.into())),
+            None => change.remove("throughput"),
+        };
+        self.mark(id, change).await.map(drop)
+    }
+
+    async fn set_reconnect(&self, id: &PhoneNumberId, since: Option<Timestamp>) -> Stored<()> {
+        let change = Expression::when("attribute_exists(#phoneNumberId)");
+        let change = match since {
+            Some(since) => change.set("reconnectSince", millis(since)),
+            None => change.remove("reconnectSince"),
+        };
+        self.mark(id, change).await.map(drop)
     }
 }

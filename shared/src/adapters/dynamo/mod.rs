@@ -14,6 +14,7 @@ mod idempotency;
 mod messages;
 mod onboardings;
 mod quarantine;
+mod rates;
 mod table;
 mod tables;
 mod values;
@@ -30,6 +31,7 @@ pub use idempotency::Idempotency;
 pub use messages::Messages;
 pub use onboardings::Onboardings;
 pub use quarantine::Quarantine;
+pub use rates::Rates;
 pub use tables::Tables;
 
 use crate::error::StoreError;

@@ -3,12 +3,12 @@
 
 use super::{
     Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings,
-    Quarantine, Stored,
+    Quarantine, Rates, Stored,
 };
 use crate::domain::Timestamp;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
-use crate::domain::client::Client as BusinessClient;
+use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
@@ -17,6 +17,7 @@ use crate::domain::ids::{
 use crate::domain::message::{Message, Sending};
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
+use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::status::StatusEvent;
 use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
@@ -39,6 +40,7 @@ pub struct Tables {
     quarantine: Option<Quarantine>,
     blobs: Option<Blobs>,
     idempotency: Option<Idempotency>,
+    rates: Option<Rates>,
 }
 
 impl Tables {
@@ -57,6 +59,7 @@ impl Tables {
             quarantine: None,
             blobs: None,
             idempotency: None,
+            rates: None,
         }
     }
 
@@ -118,6 +121,7 @@ tables! {
         quarantine: Quarantine = "quarantine",
         blobs: Blobs = "blobs",
         idempotency: Idempotency = "idempotency",
+        rates: Rates = "rates",
 }
 
 delegate! {
@@ -138,11 +142,28 @@ delegate! {
     ports::TouchClients, clients {
         touch_client(self, id: &PhoneNumberId, at: Timestamp) -> ();
     }
+    ports::MarkClients, clients {
+        change_pause(self, id: &PhoneNumberId, known: Option<&Pause>, pause: Option<&Pause>) -> bool;
+        set_throughput(self, id: &PhoneNumberId, throughput: Option<u32>) -> ();
+        set_reconnect(self, id: &PhoneNumberId, since: Option<Timestamp>) -> ();
+    }
     ports::ReadGrants, grants {
         grant(self, id: &GrantId) -> Option<Grant>;
     }
     ports::WriteGrants, grants {
         save_grant(self, grant: &Grant, expected: Option<u64>) -> bool;
+    }
+    ports::MarkGrants, grants {
+        mark_dead(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
+    }
+    ports::Rates, rates {
+        brakes(self, on: &[RateKey]) -> Vec<Brake>;
+        hold(self, on: &RateKey, until: Timestamp) -> ();
+        slow_number(self, id: &PhoneNumberId, now: Timestamp) -> Brake;
+        reserve(self, id: &PhoneNumberId, now: Timestamp, wanted: u32, limit: u32) -> u32;
+        take_turn(self, pair: &ConversationId, now: Timestamp) -> PairTurn;
+        back_off(self, pair: &ConversationId, now: Timestamp) -> Timestamp;
+        forgive(self, pair: &ConversationId) -> ();
     }
     ports::Onboardings, onboardings {
         start_onboarding(self, new: &Onboarding) -> Started;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::client::{Client, ClientStatus, HIGH_THROUGHPUT};
 use crate::domain::grant::{Grant, TokenFacts};
 use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaId};
 use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
@@ -180,6 +180,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             quality_rating: number.quality_rating.clone(),
             status: ClientStatus::Onboarding,
             on_biz_app: number.is_on_biz_app,
+            throughput: None,
+            pause: None,
+            reconnect_since: None,
             onboarding_id: o.id.clone(),
             sealed_pin: None,
             onboarded_at: None,
@@ -211,6 +214,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             business_id: business.clone(),
             token: self.seal.seal(token.expose(), SealContext::GrantToken(id)).await?,
             token_version: old.as_ref().map_or(1, |g| g.token_version + 1),
+            dead_since: None,
             token_expires_at: facts.as_ref().and_then(|f| f.expires_at),
             scopes: facts.as_ref().map(|f| f.scopes.clone()).unwrap_or_default(),
             waba_ids: facts.as_ref().map(TokenFacts::waba_ids).unwrap_or_default(),
@@ -423,6 +427,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         client.verified_name = number.verified_name.clone();
         client.quality_rating = number.quality_rating;
         client.on_biz_app = number.is_on_biz_app;
+        client.throughput = (number.throughput.as_deref() == Some("HIGH")).then_some(HIGH_THROUGHPUT);
         self.save_client(client).await?;
         let proof = [
             ("displayPhoneNumber", number.display_phone_number.unwrap_or_default()),
@@ -437,6 +442,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let now = self.clock.now();
         let mut client = self.client(o, &phone).await?;
         client.status = ClientStatus::Active;
+        client.reconnect_since = None;
         client.onboarded_at = client.onboarded_at.or(Some(now));
         self.save_client(client).await?;
         o.done(Step::Active, now, [("phoneNumberId", phone.to_string())]);

@@ -18,6 +18,7 @@ use super::steps::Steps;
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
+use crate::domain::rate::Usage;
 use crate::error::GraphError;
 use crate::ports::Number;
 
@@ -125,6 +126,8 @@ pub struct Meta {
     pub sent: Vec<SentMessage>,
     /// Every call that reached Meta or should have.
     pub calls: Vec<Call>,
+    /// What the usage headers of the next answer say.
+    pub usage: Vec<Usage>,
     faults: Vec<(FaultAt, GraphFault)>,
 }
 

@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::{FakeGraph, SYSTEM_USER};
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
+use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
 use crate::error::GraphError;
 use crate::ports::{Account, AccountGraph, MessageGraph, Number, PartnerGraph, TokenGraph};
@@ -113,5 +114,9 @@ impl MessageGraph for FakeGraph {
         token: &AccessToken,
     ) -> Result<Wamid, GraphError> {
         self.call("send", phone.as_ref(), |meta| meta.take_message(phone, message, token)).await
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        self.with(|meta| std::mem::take(&mut meta.usage))
     }
 }

@@ -1,13 +1,13 @@
 use super::MemoryStore;
 use crate::domain::Timestamp;
 use crate::domain::bot::Bot;
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, GrantId, PhoneNumberId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, ListClients, Page, ReadBots, ReadClients, ReadGrants, TouchClients, WriteClients,
-    WriteGrants,
+    ClientClaim, ListClients, MarkClients, MarkGrants, Page, ReadBots, ReadClients, ReadGrants, TouchClients,
+    WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
@@ -71,8 +71,8 @@ impl WriteClients for MemoryStore {
             if known.onboarding_id != client.onboarding_id || known.bot_id != client.bot_id {
                 return false;
             }
-            let last_message_at = known.last_message_at;
-            *known = Client { last_message_at, ..client.clone() };
+            let (last_message_at, pause) = (known.last_message_at, known.pause);
+            *known = Client { last_message_at, pause, ..client.clone() };
             true
         })
         .await
@@ -112,6 +112,49 @@ impl TouchClients for MemoryStore {
     }
 }
 
+impl MarkClients for MemoryStore {
+    async fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> Result<bool, StoreError> {
+        self.run("change_pause", |tables| {
+            let same =
+                |stored: &Pause, known: &Pause| (stored.reason, stored.until) == (known.reason, known.until);
+            let Some(client) = tables.clients.get_mut(id) else { return false };
+            let unchanged = match (&client.pause, known) {
+                (None, None) => true,
+                (Some(stored), Some(known)) => same(stored, known),
+                _ => false,
+            };
+            if unchanged {
+                client.pause = pause.copied();
+            }
+            unchanged
+        })
+        .await
+    }
+
+    async fn set_throughput(&self, id: &PhoneNumberId, throughput: Option<u32>) -> Result<(), StoreError> {
+        self.run("set_throughput", |tables| {
+            if let Some(client) = tables.clients.get_mut(id) {
+                client.throughput = throughput;
+            }
+        })
+        .await
+    }
+
+    async fn set_reconnect(&self, id: &PhoneNumberId, since: Option<Timestamp>) -> Result<(), StoreError> {
+        self.run("set_reconnect", |tables| {
+            if let Some(client) = tables.clients.get_mut(id) {
+                client.reconnect_since = since;
+            }
+        })
+        .await
+    }
+}
+
 impl ReadGrants for MemoryStore {
     async fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
         self.run("grant", |tables| tables.grants.get(id).cloned()).await
@@ -126,6 +169,19 @@ impl WriteGrants for MemoryStore {
                 tables.grants.insert(grant.id.clone(), grant.clone());
             }
             stored == expected
+        })
+        .await
+    }
+}
+
+impl MarkGrants for MemoryStore {
+    async fn mark_dead(&self, id: &GrantId, version: u64, at: Timestamp) -> Result<bool, StoreError> {
+        self.run("mark_dead", |tables| match tables.grants.get_mut(id) {
+            Some(grant) if grant.token_version == version => {
+                grant.dead_since = grant.dead_since.or(Some(at));
+                true
+            }
+            _ => false,
         })
         .await
     }

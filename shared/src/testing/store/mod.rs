@@ -4,6 +4,7 @@ mod clients;
 mod conversations;
 mod messages;
 mod onboardings;
+mod rates;
 mod recovery;
 mod rest;
 
@@ -22,6 +23,7 @@ use crate::domain::ids::{
 };
 use crate::domain::message::Message;
 use crate::domain::onboarding::Onboarding;
+use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
 use crate::error::StoreError;
 use crate::ports::{AccountEvent, Quarantined, SavedResponse};
@@ -63,6 +65,12 @@ pub struct Tables {
     pub blobs: BTreeMap<(String, u32, u32), BlobPart>,
     /// Idempotency keys.
     pub idempotency: BTreeMap<String, IdempotencyRecord>,
+    /// What is kept back.
+    pub brakes: BTreeMap<RateKey, Brake>,
+    /// Messages of a number in a second (of Unix time).
+    pub seconds: BTreeMap<(PhoneNumberId, i64), u32>,
+    /// Limits of customers.
+    pub pairs: BTreeMap<ConversationId, Pair>,
 }
 
 /// The right of one owner, for a while.
