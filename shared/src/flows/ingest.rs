@@ -21,8 +21,9 @@ use crate::domain::status::Statuses;
 use crate::domain::webhook::{IncomingMessage, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages,
-    Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, NoteAccounts, Quarantine, Quarantined, ReadClients, RecordEvents,
+    RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, StartOffboardings, TouchClients,
+    TouchConversations,
 };
 
 use super::raws::keep;
@@ -57,6 +58,8 @@ pub trait Records:
     + ReadClients
     + TouchClients
     + RecordEvents
+    + NoteAccounts
+    + StartOffboardings
     + Quarantine
     + Blobs
 {
@@ -69,6 +72,8 @@ impl<T> Records for T where
         + ReadClients
         + TouchClients
         + RecordEvents
+        + NoteAccounts
+        + StartOffboardings
         + Quarantine
         + Blobs
 {
@@ -367,7 +372,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
                 .and_then(|id| id.parse::<BusinessId>().ok()),
             raw: keep(self.store, body.as_bytes(), None).await?,
         };
-        self.store.record_event(&event).await?;
+        let at = self.store.record_event(&event).await?;
+        if piece.list == List::Change {
+            // Never later than we heard of it: an event from the future would outdo all to come.
+            self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+        }
         Ok(Tally { other: 1, ..Tally::default() })
     }
 
@@ -385,5 +394,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 }
 
+mod accounts;
 #[cfg(test)]
 mod tests;

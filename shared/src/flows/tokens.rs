@@ -22,7 +22,7 @@ const MOST: usize = 1000;
 pub struct Tokens(Mutex<HashMap<GrantId, (AccessToken, Timestamp)>>);
 
 impl Tokens {
-    /// The grant's token; `None` if there is no such grant.
+    /// The grant's token; `None` if there is no such grant, or its client left and its token is deleted.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read or opened.
@@ -37,8 +37,9 @@ impl Tokens {
         if let Some(token) = self.known(id, now) {
             return Ok(Some(token));
         }
-        let Some(grant) = grants.grant(id).await? else { return Ok(None) };
-        let opened = seal.open(&grant.token, SealContext::GrantToken(id)).await?;
+        let grant = grants.grant(id).await?;
+        let Some(sealed) = grant.and_then(|grant| grant.token) else { return Ok(None) };
+        let opened = seal.open(&sealed, SealContext::GrantToken(id)).await?;
         let token = AccessToken::try_from(opened).map_err(|e| StoreError::corrupt("grants", e))?;
         self.keep(id.clone(), token.clone(), now);
         Ok(Some(token))

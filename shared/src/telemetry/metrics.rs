@@ -21,8 +21,14 @@ pub mod metric {
     /// Bytes that nobody understood went to quarantine.
     pub const QUARANTINED: &str = "Quarantined";
 
+    /// Meta stopped or threatened a client: a ban, a restriction, a violation, a removal.
+    pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
+    /// An off-boarding that does not end: credit or secrets of a client that left are still there.
+    pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
+
     /// All of them.
-    pub const ALL: [&str; 3] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED];
+    pub const ALL: [&str; 5] =
+        [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED, ACCOUNT_TROUBLE, OFFBOARDING_STUCK];
 }
 
 /// Writes a line for each event that has a field `metric`.

@@ -175,7 +175,7 @@ async fn several_numbers_must_be_told_apart_and_one_needs_no_name() {
 #[tokio::test]
 async fn a_client_that_is_not_active_cannot_send() {
     let desk = Desk::new().await;
-    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.stage = ClientStatus::Suspended));
     let mut body = text("Hi");
     body["phoneNumberId"] = json!(desk.client.phone_number_id);
     assert_eq!(refused(desk.send(&plain(&body)).await), (409, "client_not_active".to_owned()));

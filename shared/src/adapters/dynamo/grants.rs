@@ -30,7 +30,7 @@ struct Record {
     grant_id: GrantId,
     bot_id: BotId,
     business_id: BusinessId,
-    token: Sealed,
+    token: Option<Sealed>,
     token_version: u64,
     token_expires_at: Option<Millis>,
     /// Where the index by expiry lists it; absent if the token does not expire.
