@@ -27,7 +27,7 @@ macro_rules! contracts {
 }
 
 contracts! {
-    store: bots, clients, grants, onboardings, due_onboardings, business_leases, incoming_messages,
+    store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases, incoming_messages,
         message_lists, answers, sends, statuses, customers, conversations, conversation_claims, events,
         blobs, idempotency;
     seal: seal_contexts, seal_integrity;

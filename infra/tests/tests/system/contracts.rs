@@ -36,13 +36,15 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
+    accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, onboardings, sends, statuses,
 }
-on_copied_tables! { answers, due_onboardings }
+on_copied_tables! { answers, due_onboardings, offboardings }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
+        Beside accounts,
+        Beside offboardings,
         Beside bots,
         Beside clients,
         Beside conversation_claims,

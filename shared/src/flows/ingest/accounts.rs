@@ -67,7 +67,7 @@ fn concerned<'c>(whom: &'c Whom, clients: &'c [Client]) -> impl Iterator<Item = 
 
 /// Some countries write a number with a digit more behind the country code, or without it, so the end decides
 /// (Argentina, Brazil, Mexico).
-fn is_same_number(a: &str, b: &str) -> bool {
+pub(super) fn is_same_number(a: &str, b: &str) -> bool {
     const END: usize = 8;
     let end = |digits: &str| digits.get(digits.len().saturating_sub(END)..).map(str::to_owned);
     a == b || (a.len() > END && b.len() > END && a[..2] == b[..2] && end(a) == end(b))

@@ -26,7 +26,7 @@ pub async fn clients(store: &(impl ReadClients + WriteClients + ListClients + To
 }
 
 /// What onboarding `n` of bot `bot` wants to write for a number.
-fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
+pub(super) fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
     Client {
         phone_number_id: ids.phone(phone),
         bot_id: ids.bot(bot),
@@ -51,7 +51,7 @@ fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
 }
 
 /// The same with all that an onboarding adds.
-fn finished(client: Client, stage: ClientStatus) -> Client {
+pub(super) fn finished(client: Client, stage: ClientStatus) -> Client {
     Client {
         display_phone_number: Some("+1 555-010-0123".to_owned()),
         verified_name: Some("Corner Bakery".to_owned()),
@@ -65,7 +65,7 @@ fn finished(client: Client, stage: ClientStatus) -> Client {
     }
 }
 
-async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
+pub(super) async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
     match store.claim_client(wanted).await.must() {
         ClientClaim::Ours(client) => *client,
         ClientClaim::InUse => panic!("the number is free, and was refused"),

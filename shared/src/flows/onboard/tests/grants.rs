@@ -120,7 +120,7 @@ async fn the_same_bot_again_is_an_update_that_keeps_pin_and_status_and_registers
     second.run().await;
     let after = second.client();
     assert_eq!(
-        (after.sealed_pin, after.onboarded_at, after.created_at),
+        (after.sealed_pin.clone(), after.onboarded_at, after.created_at),
         (before.sealed_pin, before.onboarded_at, before.created_at)
     );
     assert_eq!((after.status(), after.client_name.as_deref()), (ClientStatus::Active, Some("New name")));
