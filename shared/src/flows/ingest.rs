@@ -22,8 +22,9 @@ use crate::domain::status::{StatusEvent, Statuses};
 use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, Quarantine, Quarantined, ReadClients, RecordEvents,
-    RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, NoteAccounts, Quarantine, Quarantined, ReadClients,
+    RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, StartOffboardings,
+    TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
@@ -65,6 +66,8 @@ pub trait Records:
     + TouchClients
     + MarkClients
     + RecordEvents
+    + NoteAccounts
+    + StartOffboardings
     + Quarantine
     + Blobs
 {
@@ -78,6 +81,8 @@ impl<T> Records for T where
         + TouchClients
         + MarkClients
         + RecordEvents
+        + NoteAccounts
+        + StartOffboardings
         + Quarantine
         + Blobs
 {
@@ -408,7 +413,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
                 .and_then(|id| id.parse::<BusinessId>().ok()),
             raw: keep(self.store, body.as_bytes(), None).await?,
         };
-        self.store.record_event(&event).await?;
+        let at = self.store.record_event(&event).await?;
+        if piece.list == List::Change {
+            // Never later than we heard of it: an event from the future would outdo all to come.
+            self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+        }
         Ok(Tally { other: 1, ..Tally::default() })
     }
 
@@ -426,5 +435,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 }
 
+mod accounts;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 pub mod exchange;
 pub mod ingest;
+pub mod offboard;
 pub mod onboard;
 pub mod pace;
 pub mod receive;

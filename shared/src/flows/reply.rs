@@ -291,7 +291,8 @@ where
 
     fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
         let now = self.now();
-        if client.status != ClientStatus::Active {
+        let is_restricted = client.account.refuses(false, client.signed_up_at, now).is_some();
+        if client.status() != ClientStatus::Active || is_restricted {
             return Some(NoAnswer::ClientInactive);
         }
         if !bot.settings.enabled {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::exchange::Exchange;
 use super::ingest::{self, Ingest};
+use super::offboard::Offboard;
 use super::onboard::{self, Onboard, Partner};
 use super::pace::Pace;
 use super::reply::{self, Reply};
@@ -67,6 +68,21 @@ pub(super) fn solution_partner() -> onboard::Settings {
 pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOnboard<'a> {
     let parts: &crate::testing::Parts = world;
     Onboard {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+        settings,
+    }
+}
+
+pub(super) type TestOffboard<'a> =
+    Offboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+
+pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOffboard<'a> {
+    let parts: &crate::testing::Parts = world;
+    Offboard {
         store: &parts.store,
         seal: &parts.seal,
         graph: &parts.graph,

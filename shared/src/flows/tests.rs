@@ -1,6 +1,7 @@
 //! Promises that hold across flows, with every outside call going wrong in every way.
 
 mod answering;
+mod leaving;
 mod onboarding;
 mod secrets;
 mod statuses;

@@ -29,9 +29,13 @@ pub mod metric {
     pub const ACCOUNT_LOCKED: &str = "AccountLocked";
     /// Meta does not take a client's token any more, by its own word.
     pub const TOKEN_DEAD: &str = "TokenDead";
+    /// Meta stopped or threatened a client: a ban, a restriction, a violation, a removal.
+    pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
+    /// An off-boarding that does not end: credit or secrets of a client that left are still there.
+    pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
 
     /// All of them.
-    pub const ALL: [&str; 7] = [
+    pub const ALL: [&str; 9] = [
         SEND_UNCERTAIN,
         ANSWER_GIVEN_UP,
         QUARANTINED,
@@ -39,6 +43,8 @@ pub mod metric {
         PAYMENT_STOPPED,
         ACCOUNT_LOCKED,
         TOKEN_DEAD,
+        ACCOUNT_TROUBLE,
+        OFFBOARDING_STUCK,
     ];
 }
 

@@ -28,9 +28,10 @@ macro_rules! contracts {
 }
 
 contracts! {
-    store: bots, clients, grants, onboardings, due_onboardings, business_leases, incoming_messages,
-        message_lists, answers, sends, unresolved_sends, statuses, customers, conversations,
-        conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists, rates;
+    store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases,
+        incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
+        conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
+        rates;
     seal: seal_contexts, seal_integrity;
 }
 
@@ -196,10 +197,10 @@ async fn an_active_client_is_whole() {
     let world = World::new();
     let (client, it) = world.active_client(&bot(), 1).await;
     let grant = world.store.with(|tables| tables.grants[&client.grant_id].clone());
-    let token = world.seal.open(&grant.token, SealContext::GrantToken(&grant.id)).await.unwrap();
+    let token = world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&grant.id)).await.unwrap();
     assert_eq!(token, it.token.expose());
     let other = GrantId::new(&"other".parse().unwrap(), &it.business_id);
-    let moved = world.seal.open(&grant.token, SealContext::GrantToken(&other)).await;
+    let moved = world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&other)).await;
     assert!(matches!(moved, Err(StoreError::Unsealable(_))));
 }
 

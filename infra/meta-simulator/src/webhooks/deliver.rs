@@ -30,7 +30,7 @@ pub(super) async fn deliver(
     generation: u64,
     url: &str,
     body: Bytes,
-    field: &'static str,
+    field: &str,
 ) {
     let signature = wire::signature(&world.config.app_secret, &body);
     let mut pause = FIRST_PAUSE;

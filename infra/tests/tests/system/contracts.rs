@@ -38,14 +38,16 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
+    accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, sends,
     statuses,
 }
-on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine }
+on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
+        Beside accounts,
+        Beside offboardings,
         Beside bots,
         Beside clients,
         Beside conversation_claims,

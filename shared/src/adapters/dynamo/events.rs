@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use super::table::{Range, Table};
+use super::table::{Range, Table, Write};
 use super::values::{Millis, RawFields, item, record, s, text, time};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
@@ -44,7 +44,7 @@ fn event_key(event: &AccountEvent) -> String {
 }
 
 impl RecordEvents for Events {
-    async fn record_event(&self, event: &AccountEvent) -> Stored<()> {
+    async fn record_event(&self, event: &AccountEvent) -> Stored<Timestamp> {
         let record = Record {
             owner_id: event.owner.clone(),
             event_key: event_key(event),
@@ -56,8 +56,10 @@ impl RecordEvents for Events {
             raw: RawFields::from(&event.raw),
         };
         let condition = Expression::when("attribute_not_exists(#eventKey)");
-        self.0.put("dynamodb PutItem on events", item("events", &record)?, condition).await?;
-        Ok(())
+        match self.0.put("dynamodb PutItem on events", item("events", &record)?, condition).await? {
+            Write::Done(_) => Ok(event.at),
+            Write::Refused(known) => Ok(time(&known, "at").unwrap_or(event.at)),
+        }
     }
 }
 

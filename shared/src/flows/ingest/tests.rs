@@ -397,3 +397,5 @@ async fn kept_messages_go_when_the_settings_say_so() {
     let until = inbox.world.clock.now() + Duration::from_secs(60);
     assert_eq!(message(&inbox.world, "wamid.A").expires_at, Some(until));
 }
+
+mod accounts;

@@ -155,7 +155,7 @@ async fn a_bot_that_is_off_a_person_who_writes_and_a_closed_window_are_named() {
             |chat| {
                 chat.world
                     .store
-                    .with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+                    .with(|t| t.clients.values_mut().for_each(|c| c.stage = ClientStatus::Suspended));
             },
             NoAnswer::ClientInactive,
         ),

@@ -6,6 +6,7 @@
 //! # Panics
 //! Every function here does, where a promise is broken or a service fails.
 
+mod accounts;
 mod answers;
 mod clients;
 mod conversations;
@@ -20,6 +21,7 @@ mod recovery;
 mod seal;
 mod sends;
 
+pub use accounts::{accounts, offboardings};
 pub use answers::answers;
 pub use clients::{bots, clients};
 pub use conversations::{conversation_claims, conversations, customers};

@@ -19,9 +19,10 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, Wamid,
 };
 use crate::domain::message::Message;
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
 use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
@@ -39,6 +40,8 @@ pub struct Tables {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Onboardings.
     pub onboardings: BTreeMap<OnboardingId, Onboarding>,
+    /// Off-boardings.
+    pub offboardings: BTreeMap<OffboardingId, Offboarding>,
     /// Who works on which onboarding.
     pub onboarding_leases: BTreeMap<OnboardingId, Lease>,
     /// Who does credit steps for which business.

@@ -11,11 +11,11 @@ use crate::ports::{
 const PARTNER_ADDED: &str = "account_update:PARTNER_ADDED";
 
 impl RecordEvents for MemoryStore {
-    async fn record_event(&self, event: &AccountEvent) -> Result<(), StoreError> {
+    async fn record_event(&self, event: &AccountEvent) -> Result<Timestamp, StoreError> {
         let at = if event.dated { event.at.to_string() } else { String::new() };
         let key = (event.owner.clone(), format!("{}#{at}#{}", event.kind, event.hash));
         self.run("record_event", |tables| {
-            tables.events.entry(key).or_insert_with(|| event.clone());
+            tables.events.entry(key).or_insert_with(|| event.clone()).at
         })
         .await
     }
