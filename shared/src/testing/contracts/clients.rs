@@ -28,7 +28,7 @@ pub async fn clients(
     only_the_claiming_onboarding_saves(store, &ids).await;
     the_last_message_only_moves_forward(store, &ids).await;
     a_pause_is_changed_by_who_knows_it_and_kept_by_saves(store, &ids).await;
-    throughput_and_reconnect_are_set_and_removed(store, &ids).await;
+    the_need_of_a_new_signup_is_noted_and_removed(store, &ids).await;
     lists_are_by_phone_number_id_in_pages(store, &ids).await;
 }
 
@@ -227,20 +227,17 @@ async fn a_pause_is_changed_by_who_knows_it_and_kept_by_saves(
     assert_eq!(store.client(&phone).await.must(), Some(client));
 }
 
-async fn throughput_and_reconnect_are_set_and_removed(
+async fn the_need_of_a_new_signup_is_noted_and_removed(
     store: &(impl ReadClients + WriteClients + MarkClients),
     ids: &Ids,
 ) {
     let phone = ids.phone(14);
-    store.set_throughput(&phone, Some(1000)).await.must();
     store.set_reconnect(&phone, Some(at(5))).await.must();
     assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
     let client = claimed(store, &wanted(ids, 14, 1, 1)).await;
-    store.set_throughput(&phone, Some(1000)).await.must();
     store.set_reconnect(&phone, Some(at(5))).await.must();
-    let marked = Client { throughput: Some(1000), reconnect_since: Some(at(5)), ..client.clone() };
+    let marked = Client { reconnect_since: Some(at(5)), ..client.clone() };
     assert_eq!(store.client(&phone).await.must(), Some(marked));
-    store.set_throughput(&phone, None).await.must();
     store.set_reconnect(&phone, None).await.must();
     assert_eq!(store.client(&phone).await.must(), Some(client));
 }
