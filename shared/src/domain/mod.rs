@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod draft;
 pub mod grant;
 pub mod ids;
+pub mod json;
 pub mod message;
 pub mod meta_error;
 pub mod onboarding;

@@ -14,11 +14,12 @@ use crate::domain::answer::{Answer, NoAnswer, Nudge, wants_answer};
 use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::ConversationTouch;
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
+use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::{Content, Parcel, PartHeader, pack};
 use crate::domain::raw::{join, sha256};
 use crate::domain::status::{StatusEvent, Statuses};
-use crate::domain::webhook::{IncomingMessage, List, NotAWebhook, Piece, Renamed, pieces};
+use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
     AccountEvent, Answers, Blobs, Clock, MarkClients, Quarantine, Quarantined, ReadClients, RecordEvents,
@@ -37,6 +38,8 @@ const CLIENT_KEPT: Duration = Duration::from_secs(60);
 const CLIENT_TOUCH: Duration = Duration::from_secs(60);
 /// How long the parts of something wait for each other: as long as the queue keeps them.
 const PARTS_KEPT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// Longest event of an account that becomes part of a key.
+const LONGEST_EVENT: usize = 100;
 /// Pause before a failed element of a larger parcel is tried alone.
 const ALONE_AFTER: Duration = Duration::from_secs(5);
 
@@ -210,7 +213,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
                 }
             },
             List::Statuses => match piece.status(received_at) {
-                Ok(status) => self.status(&status.phone_number_id, &status.event).await,
+                Ok(status) => self.status(piece, &status, received_at).await,
                 Err(error) => {
                     let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
                     Ok(Tally { statuses: 1, ..kept })
@@ -331,10 +334,18 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         (now < *since + CLIENT_KEPT).then(|| client.clone())
     }
 
-    async fn status(&self, phone: &PhoneNumberId, event: &StatusEvent) -> Result<Tally, StoreError> {
+    async fn status(
+        &self,
+        piece: &Piece<'_>,
+        status: &IncomingStatus,
+        received_at: Timestamp,
+    ) -> Result<Tally, StoreError> {
         let expires_at = self.settings.retention.map(|kept| self.clock.now() + kept);
-        let message = self.store.apply_status(phone, event, expires_at).await?;
-        if let Some(message) = message
+        let applied = self.store.apply_status(&status.phone_number_id, &status.event, expires_at).await?;
+        if !applied.body_kept {
+            self.event(piece, received_at).await?;
+        }
+        if let Some(message) = applied.message
             && message.origin == Origin::Bot
             && let Some(question) = &message.reply_to
         {
@@ -342,7 +353,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             // first: two at once each see the other, and a crash here must not lose the last proof.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
-        self.heed(phone, event).await?;
+        self.heed(&status.phone_number_id, &status.event).await?;
         Ok(Tally { statuses: 1, ..Tally::default() })
     }
 
@@ -361,12 +372,15 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     async fn event(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
-        let value: Value = serde_json::from_str(piece.raw).unwrap_or_default();
-        let event = value.pointer("/value/event").and_then(Value::as_str);
+        let value = value_of(piece.raw);
+        let event =
+            value.pointer("/value/event").and_then(Value::as_str).filter(|e| e.len() <= LONGEST_EVENT);
         let waba = value.pointer("/value/waba_info/waba_id").and_then(Value::as_str);
         let field = piece.field.as_deref().unwrap_or("-");
         let kind = match (piece.list, event) {
             (List::Errors, _) => "messages.errors".to_owned(),
+            // What did not fit beside its message.
+            (List::Statuses, _) => "messages.statuses".to_owned(),
             (List::UserActions, _) => "messages.user_actions".to_owned(),
             (_, Some(event)) if field == "account_update" => format!("{field}:{event}"),
             _ => field.to_owned(),

@@ -273,6 +273,16 @@ pub enum Recorded {
     Known(Box<Message>),
 }
 
+/// What became of a status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppliedStatus {
+    /// The message as it then stands; `None` if the status waits for it.
+    pub message: Option<Message>,
+    /// Whether the status is kept as it came. If not, there is no room beside the message, and it must
+    /// be kept elsewhere.
+    pub body_kept: bool,
+}
+
 /// Recording of what webhooks bring. IAM: `dynamodb:PutItem`, `UpdateItem`, `GetItem` on messages.
 pub trait RecordMessages: Send + Sync {
     /// Writes an incoming message, unless its id is taken.
@@ -282,14 +292,16 @@ pub trait RecordMessages: Send + Sync {
     /// message also gets its wamid, and an intended, unsent or uncertain send becomes accepted: a status
     /// proves that Meta took it. Statuses that waited under the wamid are then merged into it, in case the
     /// call's own end never comes. Where no message is known by the wamid, the status waits for it under the
-    /// wamid until then: one of other software never comes. Answers the message as it then stands, if there is
-    /// one. `expires_at` is for a waiting record.
+    /// wamid until then: one of other software never comes. `expires_at` is for a waiting record.
+    ///
+    /// Of each state the earliest fact stays; what Meta said stays in full, up to
+    /// [`crate::domain::status::MOST_BODIES`] bytes a message. What is no news is not written.
     fn apply_status(
         &self,
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> impl Future<Output = Stored<Option<Message>>> + Send;
+    ) -> impl Future<Output = Stored<AppliedStatus>> + Send;
 }
 
 /// Reading of messages. IAM: `dynamodb:GetItem`, `BatchGetItem` on messages, `Query` on its indexes.

@@ -180,7 +180,7 @@ delegate! {
     }
     ports::RecordMessages, messages {
         record_message(self, message: &Message) -> Recorded;
-        apply_status(self, phone: &PhoneNumberId, status: &StatusEvent, expires_at: Option<Timestamp>) -> Option<Message>;
+        apply_status(self, phone: &PhoneNumberId, status: &StatusEvent, expires_at: Option<Timestamp>) -> ports::AppliedStatus;
     }
     ports::ReadMessages, messages {
         message(self, id: &MessageId) -> Option<Message>;

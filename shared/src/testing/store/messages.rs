@@ -6,8 +6,8 @@ use crate::domain::message::{Message, Sending};
 use crate::domain::status::{StatusEvent, Statuses};
 use crate::error::StoreError;
 use crate::ports::{
-    Answers, ListMessages, Listing, Page, ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome,
-    UnresolvedSends,
+    Answers, AppliedStatus, ListMessages, Listing, Page, ReadMessages, RecordMessages, RecordSends, Recorded,
+    SendOutcome, UnresolvedSends,
 };
 
 impl RecordMessages for MemoryStore {
@@ -20,7 +20,7 @@ impl RecordMessages for MemoryStore {
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> Result<Option<Message>, StoreError> {
+    ) -> Result<AppliedStatus, StoreError> {
         let ours = match &status.intent {
             Some(intent) => {
                 self.run("apply_status (intent)", |t| by_intent(t, phone, intent, status)).await?
@@ -31,17 +31,19 @@ impl RecordMessages for MemoryStore {
             .run("apply_status (wamid)", |tables| {
                 let record = tables.wamids.entry(status.wamid.clone()).or_default();
                 record.points_to = record.points_to.take().or_else(|| ours.clone());
-                record.waiting.merge(status.key.clone(), status.fact.clone());
+                record.waiting.add(status);
                 if record.points_to.is_none() {
                     record.expires_at = expires_at;
                 }
-                record.points_to.clone().map(|id| (id, record.waiting.clone()))
+                (record.points_to.clone(), record.waiting.clone())
             })
             .await?;
-        match known {
-            None => Ok(None),
-            Some((id, came)) => self.run("apply_status (message)", |t| merge(t, phone, &id, &came)).await,
-        }
+        let (id, came) = known;
+        let kept = |statuses: &Statuses| statuses.body(&status.fact.hash).is_some();
+        let Some(id) = id else { return Ok(AppliedStatus { message: None, body_kept: kept(&came) }) };
+        let message = self.run("apply_status (message)", |t| merge(t, phone, &id, &came)).await?;
+        let body_kept = message.as_ref().is_some_and(|message| kept(&message.statuses));
+        Ok(AppliedStatus { message, body_kept })
     }
 }
 
@@ -69,15 +71,13 @@ fn by_intent(
     }
     tables.unresolved.remove(intent);
     message.wamid.get_or_insert_with(|| status.wamid.clone());
-    message.statuses.merge(status.key.clone(), status.fact.clone());
+    message.statuses.add(status);
     Some(message.id.clone())
 }
 
 fn merge(tables: &mut Tables, phone: &PhoneNumberId, id: &MessageId, came: &Statuses) -> Option<Message> {
     let message = tables.messages.get_mut(id).filter(|message| message.phone_number_id == *phone)?;
-    for (key, fact) in came.iter() {
-        message.statuses.merge(key.clone(), fact.clone());
-    }
+    message.statuses.absorb(came);
     Some(message.clone())
 }
 
