@@ -244,7 +244,8 @@ fn respond(order: &Order, delivery: Delivery, now: Timestamp) -> Result<Response
         }
         Delivery::Uncertain => queued("uncertain"),
         Delivery::InProgress(_) => queued("queued"),
-        Delivery::NoToken => Err(reconnect()),
+        Delivery::NoToken(None) => Err(reconnect()),
+        Delivery::NoToken(Some(error)) => Err(named(order, reconnect().with_meta(&error))),
         Delivery::Held(held) => Err(match held.error {
             Some(_) => named(order, waits(&held, now)),
             None => waits(&held, now), // Nothing is recorded of it.

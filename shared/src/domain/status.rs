@@ -45,9 +45,7 @@ impl StatusEvent {
     pub fn small_body(&self) -> Option<&str> {
         Some(self.body.as_str()).filter(|body| body.len() <= LONGEST_BODY)
     }
-}
 
-impl StatusEvent {
     /// Why Meta takes no messages of the client at all, if this failure says so.
     #[must_use]
     pub fn stops_the_client(&self) -> Option<PauseReason> {

@@ -376,7 +376,7 @@ where
             Delivery::Uncertain => {
                 Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone())))
             }
-            Delivery::NoToken => none(NoAnswer::ClientInactive),
+            Delivery::NoToken(_) => none(NoAnswer::ClientInactive),
             Delivery::Refused(error) => {
                 let reason = match error.remedy() {
                     Remedy::WindowClosed => NoAnswer::WindowClosed,

@@ -71,8 +71,8 @@ pub enum Delivery {
     Uncertain,
     /// Another copy is making the call until then.
     InProgress(Timestamp),
-    /// The client has no token that Meta takes.
-    NoToken,
+    /// The client has no token that Meta takes; with Meta's error, if a call found that out.
+    NoToken(Option<MetaError>),
 }
 
 /// One message on its way.
@@ -125,7 +125,7 @@ where
     ) -> Result<Delivery, StoreError> {
         // The token first: if it cannot be opened, nothing was intended.
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        let Some(token) = token else { return self.no_token(client).await };
+        let Some(token) = token else { return self.no_token(client, None).await };
         let conversation = &intent.conversation_id;
         let parcel = Parcel { client, id: &intent.id, recipient, conversation, token: &token };
         let turn = match self.turn(&parcel).await? {
@@ -156,7 +156,7 @@ where
         recipient: &Recipient,
     ) -> Result<Delivery, StoreError> {
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        let Some(token) = token else { return self.no_token(client).await };
+        let Some(token) = token else { return self.no_token(client, None).await };
         let conversation = &begun.conversation_id;
         let parcel = Parcel { client, id: &begun.id, recipient, conversation, token: &token };
         self.continue_known(&parcel, begun, None).await
@@ -324,7 +324,7 @@ where
             return Ok(delivery);
         }
         let Some(grant) = self.store.grant(&client.grant_id).await? else {
-            return self.no_token(client).await;
+            return self.no_token(client, Some(error)).await;
         };
         if grant.token_version != parcel.token.version {
             return Ok(delivery); // It was swapped: the next try takes the new one.
@@ -336,7 +336,7 @@ where
             return Ok(delivery);
         }
         tracing::error!(metric = metric::TOKEN_DEAD, grant.id = %grant.id, client.id = %client.phone_number_id, "Meta does not take the client's token any more");
-        self.no_token(client).await
+        self.no_token(client, Some(error)).await
     }
 
     async fn is_dead(&self, token: &AccessToken) -> bool {
@@ -349,11 +349,11 @@ where
         }
     }
 
-    async fn no_token(&self, client: &Client) -> Result<Delivery, StoreError> {
+    async fn no_token(&self, client: &Client, error: Option<MetaError>) -> Result<Delivery, StoreError> {
         if client.reconnect_since.is_none() {
             self.store.set_reconnect(&client.phone_number_id, Some(self.clock.now())).await?;
         }
-        Ok(Delivery::NoToken)
+        Ok(Delivery::NoToken(error))
     }
 
     async fn not_sent(

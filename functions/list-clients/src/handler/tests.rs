@@ -1,3 +1,4 @@
+use shared::domain::client::{Pause, PauseReason};
 use shared::testing::{Fault, Sample, World, answered, refused};
 
 use super::*;
@@ -169,4 +170,27 @@ async fn what_metas_events_told_is_shown() {
     let restrictions = json!([{"type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "until": later.to_string()}]);
     assert_eq!(item["restrictions"], restrictions);
     assert_eq!(item["warnings"], json!([{"type": "violation", "detail": "SPAM", "at": now.to_string()}]));
+}
+
+#[tokio::test]
+async fn what_stops_a_client_is_told_and_what_does_not_is_left_out() {
+    let world = world().await;
+    let at = |text: &str| text.parse().unwrap();
+    let pause = Pause {
+        reason: PauseReason::Payment,
+        since: at("2026-11-21T10:00:00Z"),
+        until: at("2026-11-21T11:00:00Z"),
+    };
+    world.store.with(|t| {
+        let mut clients = t.clients.values_mut().filter(|client| client.bot_id.as_ref() == "demo-bakery");
+        clients.next().unwrap().pause = Some(pause);
+        clients.next().unwrap().reconnect_since = Some(pause.since);
+    });
+    let (_, answer) = answered(list(&world, &Sample::of(EVENT)).await);
+    let told = json!({"reason": "payment", "since": "2026-11-21T10:00:00Z", "until": "2026-11-21T11:00:00Z"});
+    let (first, second, third) = (&answer["items"][0], &answer["items"][1], &answer["items"][2]);
+    assert_eq!((&first["pause"], first.get("needsReconnect")), (&told, None));
+    assert_eq!((second.get("pause"), &second["needsReconnect"]), (None, &json!(true)));
+    assert_eq!((third.get("pause"), third.get("needsReconnect")), (None, None));
+    assert_eq!(third["messagesPerSecond"], 80);
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::client::PauseReason;
 use crate::domain::ids::Wamid;
 use crate::domain::parcel::pack;
 use crate::flows::stored_bytes;
@@ -396,6 +397,30 @@ async fn kept_messages_go_when_the_settings_say_so() {
     ingest.parcel(&parcel(&inbox.world, body)).await.unwrap();
     let until = inbox.world.clock.now() + Duration::from_secs(60);
     assert_eq!(message(&inbox.world, "wamid.A").expires_at, Some(until));
+}
+
+#[tokio::test]
+async fn a_failure_that_stops_the_client_pauses_it_and_an_old_or_another_one_does_not() {
+    let failed = |code: i64, at: Timestamp| {
+        json!({"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": at.as_second().to_string(),
+               "recipient_id": CUSTOMER, "errors": [{"code": code, "title": "Stopped"}]}]})
+    };
+    for (code, minutes, reason) in [
+        (131_042, 0, Some(PauseReason::Payment)),
+        (131_031, 14, Some(PauseReason::Locked)),
+        (131_042, 16, None),
+        (131_026, 0, None),
+    ] {
+        let inbox = Inbox::new().await;
+        let at = inbox.world.clock.now();
+        inbox.world.clock.advance(Duration::from_secs(60 * minutes));
+        for _ in 0..2 {
+            inbox.receive(failed(code, at)).await.unwrap();
+        }
+        let pause = inbox.world.store.with(|t| t.clients[&inbox.client.phone_number_id].pause);
+        let expected = reason.map(|reason| Pause::after(None, reason, inbox.world.clock.now()));
+        assert_eq!(pause, expected, "{code} after {minutes} minutes");
+    }
 }
 
 mod accounts;

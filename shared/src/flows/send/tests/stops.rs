@@ -134,16 +134,16 @@ async fn a_token_is_dead_only_by_metas_own_word() {
 async fn a_dead_token_marks_grant_and_client_and_a_new_signup_clears_them() {
     let it = Desk::new().await;
     it.revoke();
-    assert!(matches!(it.send_anew(1).await, Delivery::NoToken));
+    assert!(matches!(it.send_anew(1).await, Delivery::NoToken(_)));
     let now = it.world.clock.now();
     assert_eq!((it.grant().dead_since, it.stored().reconnect_since), (Some(now), Some(now)));
-    assert!(matches!(it.send_anew(1).await, Delivery::NoToken));
+    assert!(matches!(it.send_anew(1).await, Delivery::NoToken(_)));
     assert_eq!((it.sends(), it.world.graph.calls("token_facts")), (1, 1), "Meta is not asked again");
 
     let another_copy = Process::default();
     let intent = Message { id: "msg_2".parse().unwrap(), ..it.intent("Hi") };
     let delivery = another_copy.sender(&it.world).deliver(&it.stored(), &intent, &recipient()).await.unwrap();
-    assert!(matches!(delivery, Delivery::NoToken));
+    assert!(matches!(delivery, Delivery::NoToken(_)));
 
     it.sign_up_again().await;
     assert!(matches!(it.send_anew(1).await, Delivery::Accepted(_)), "the refused message may go out");
