@@ -3,4 +3,5 @@
 mod answering;
 mod onboarding;
 mod secrets;
+mod splits;
 mod statuses;

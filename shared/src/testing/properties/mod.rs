@@ -16,7 +16,7 @@ mod webhook;
 pub use http::{api, names};
 pub use signature::signature;
 pub use storage::raws;
-pub use webhook::{envelope, webhook};
+pub use webhook::{envelope, parcels, webhook};
 
 /// Bytes that decide, one by one; zeros when they are used up.
 struct Choices<'a>(&'a [u8]);

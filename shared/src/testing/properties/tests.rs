@@ -58,3 +58,40 @@ proptest! {
         envelope(&choices);
     }
 }
+
+/// A webhook of `count` messages, `size` bytes long.
+fn body_of(count: usize, size: usize) -> String {
+    let message =
+        |n: usize, text: &str| format!("{{\"id\":\"wamid.{n}\",\"from\":\"155501001\",\"text\":\"{text}\"}}");
+    let frame = |messages: &str| {
+        format!(
+            "{{\"object\":\"whatsapp_business_account\",\"entry\":[{{\"id\":\"1\",\"changes\":[{{\"field\":\"messages\",\
+             \"value\":{{\"metadata\":{{\"phone_number_id\":\"117\"}},\"messages\":[{messages}]}}}}]}}]}}"
+        )
+    };
+    let of = |padding: usize| {
+        let text = "x".repeat(padding);
+        let messages: Vec<_> = (0..count).map(|n| message(n, &text)).collect();
+        frame(&messages.join(","))
+    };
+    let spare = size.saturating_sub(of(0).len());
+    let body = of(spare / count);
+    let rest = size.saturating_sub(body.len());
+    body + &" ".repeat(rest)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bodies_of_any_size_survive_the_queue(
+        whole in 0..4usize, around in -2200..200isize, count in prop::sample::select(vec![1usize, 2, 7, 900]),
+    ) {
+        let size = (whole * crate::domain::parcel::SQS_LIMIT).saturating_add_signed(around);
+        let body = body_of(count, size);
+        prop_assert!(body.len() >= size);
+        parcels(body.as_bytes());
+        // Neither JSON nor text: it goes in parts, which are compressed.
+        parcels(&[body.as_bytes(), b"\xff"].concat());
+    }
+}

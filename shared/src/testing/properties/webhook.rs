@@ -24,7 +24,7 @@ const ROUTINE: [&str; 3] = ["messaging_product", "metadata", "conversation_conte
 
 /// Any body: packed and unpacked it is the same; every piece of it stands alone; together they hold all.
 pub fn webhook(body: &[u8]) {
-    parcels_hold_all(body);
+    parcels(body);
     let Ok(text) = std::str::from_utf8(body) else { return };
     body_as_it_came(text);
     // Written anew, no name comes twice, and everything has one reading.
@@ -43,7 +43,7 @@ pub fn envelope(choices: &[u8]) {
         top.insert(name(&mut choices), tree(&mut choices, 1));
     }
     let value = Value::Object(top);
-    parcels_hold_all(value.to_string().as_bytes());
+    parcels(value.to_string().as_bytes());
     read_as_counted(&value);
 }
 
@@ -110,13 +110,14 @@ fn tree(choices: &mut Choices<'_>, depth: usize) -> Value {
     }
 }
 
-fn parcels_hold_all(body: &[u8]) {
-    let parcels = pack(body, Timestamp::UNIX_EPOCH);
-    for batch in batches(&parcels) {
+/// Any body of any size: on the queue and off again, nothing is missing.
+pub fn parcels(body: &[u8]) {
+    let packed = pack(body, Timestamp::UNIX_EPOCH);
+    for batch in batches(&packed) {
         let size: usize = batch.iter().map(|parcel| parcel.content.len()).sum();
         assert!(batch.len() <= 10 && size <= SQS_LIMIT, "{} parcels of {size} bytes", batch.len());
     }
-    let bodies = unpack(&parcels);
+    let bodies = unpack(&packed);
     if let [whole] = bodies.as_slice() {
         assert!(whole == body, "one body came back changed");
         return;
