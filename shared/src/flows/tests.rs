@@ -4,4 +4,5 @@ mod answering;
 mod leaving;
 mod onboarding;
 mod secrets;
+mod splits;
 mod statuses;
