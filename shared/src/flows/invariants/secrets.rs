@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use memchr::memmem;
 
 use super::kept::bytes;
 use super::{Held, Outside, hold};
@@ -13,7 +14,8 @@ pub(super) fn nothing_shown(world: &World, outside: &Outside) -> Held {
     let shown = everything(world, outside);
     for secret in planted(world, outside) {
         for form in forms(&secret) {
-            hold("P5", !shown.contains(&form), || "a secret is shown".to_owned())?;
+            let found = memmem::find(shown.as_bytes(), form.as_bytes());
+            hold("P5", found.is_none(), || "a secret is shown".to_owned())?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::domain::answer::Nudge;
 use crate::domain::ids::{OnboardingId, PhoneNumberId};
-use crate::domain::onboarding::{Onboarding, OnboardingStatus};
+use crate::domain::onboarding::OnboardingStatus;
 use crate::domain::parcel::Parcel;
 use crate::domain::secret::{AppSecret, Pin};
 use crate::flows::exchange::ExchangeError;
@@ -201,19 +201,21 @@ impl Cloud {
         self.never("an exchange");
     }
 
-    /// The ledger is brought to its end, by whom ever.
-    pub(super) async fn finish_signup(&mut self, it: &SignedUp, continues: Continues) -> Onboarding {
+    /// The ledger is brought to its end, by whom ever; then the page looks at it.
+    pub(super) async fn finish_signup(&mut self, it: &SignedUp, continues: Continues) {
         let settings = solution_partner();
         let id = OnboardingId::of_code(&it.code);
-        let ledger = |world: &World| world.store.with(|tables| tables.onboardings[&id].clone());
         for _ in 0..TURNS {
             let held = always(&self.world);
             self.note(held);
-            let stored = ledger(&self.world);
-            if stored.status != OnboardingStatus::Open {
-                break;
-            }
             let engine = onboard(&self.world, &settings);
+            let Ok(Some(stored)) = engine.find(&id).await else {
+                self.replace_the_dead();
+                continue;
+            };
+            if stored.status != OnboardingStatus::Open {
+                return;
+            }
             // What fails here is continued by the next turn.
             let ended = match continues {
                 Continues::ByRequest => {
@@ -230,13 +232,18 @@ impl Cloud {
             }
             self.replace_the_dead();
         }
-        ledger(&self.world)
+        self.never("an onboarding");
+    }
+
+    /// What was promised, now that nothing moves.
+    pub(super) fn rests(&mut self) -> Held {
+        std::mem::replace(&mut self.held, Ok(()))?;
+        at_rest(&self.world, &self.outside)
     }
 
     /// Everything that was promised, now that all is over.
     pub(super) fn judge(&mut self) -> Held {
-        std::mem::replace(&mut self.held, Ok(()))?;
-        at_rest(&self.world, &self.outside)?;
+        self.rests()?;
         nothing_shown(&self.world, &self.outside)
     }
 }

@@ -74,7 +74,7 @@ async fn end(mut cloud: Cloud, phone: &PhoneNumberId) -> Ran {
     cloud.come_to_rest().await;
     let calls = cloud.calls();
     cloud.world.steps.clear_faults();
-    let mut held = cloud.judge();
+    let mut held = cloud.rests();
     let next = text(&cloud.world, "wamid.NEXT", "And now?");
     cloud.deliver(webhook(phone, json!({ "messages": [next] })).as_bytes()).await;
     cloud.come_to_rest().await;
