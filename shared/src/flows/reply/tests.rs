@@ -340,3 +340,18 @@ async fn a_message_whose_conversation_never_appears_does_not_circle_for_ever() {
     }
     assert!(is_none(&chat.state("wamid.A"), NoAnswer::GivenUp));
 }
+
+#[tokio::test]
+async fn an_answer_that_is_still_on_its_way_is_sent_before_the_next_one() {
+    let chat = Chat::with("wamid.A").await;
+    chat.world.graph.fail_next("send", GraphFault::NotSent);
+    assert!(matches!(chat.answer("wamid.A").await, Answer::Pending { .. }));
+    chat.world.clock.advance(PAST_ALL_CLAIMS);
+    chat.receive("wamid.B", "Anybody there?").await;
+    chat.world.graph.fail_next("send", GraphFault::NotSent);
+    assert!(matches!(chat.answer("wamid.B").await, Answer::Pending { .. }));
+    assert!(chat.sent().is_empty(), "the second was answered before the first");
+    chat.world.clock.advance(PAST_ALL_CLAIMS);
+    chat.nudge("wamid.A").await.unwrap();
+    assert_eq!(chat.sent(), ["You said: Hello", "You said: Anybody there?"]);
+}

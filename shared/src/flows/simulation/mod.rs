@@ -41,23 +41,29 @@ struct Sum {
     sent: usize,
 }
 
-/// Plays `seeds` until one fails or time is over.
+/// Plays `seeds` until one fails or time is over; with `SIM_ALL` also after one failed.
 fn run(seeds: Range<u64>, time: Option<Duration>) -> Sum {
     let (begun, end) = (Instant::now(), seeds.end);
     let next = AtomicU64::new(seeds.start);
     let sum: Mutex<Sum> = Mutex::default();
     let failed: Mutex<Option<u64>> = Mutex::default();
+    let goes_on = setting("SIM_ALL").is_some();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while failed.lock().unwrap().is_none() && time.is_none_or(|time| begun.elapsed() < time) {
+                while (goes_on || failed.lock().unwrap().is_none())
+                    && time.is_none_or(|time| begun.elapsed() < time)
+                {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= end {
                         return;
                     }
                     match engine::play(&Plan::of(seed), false) {
                         Ok(played) => sum.lock().unwrap().add(&played),
-                        Err(_) => *failed.lock().unwrap() = Some(seed),
+                        Err(failure) => {
+                            print(&format!("seed {seed}: {}", failure.broken));
+                            failed.lock().unwrap().get_or_insert(seed);
+                        }
                     }
                 }
             });
