@@ -11,7 +11,11 @@ pub mod reply;
 pub mod send;
 pub mod tokens;
 
+#[cfg(test)]
+mod invariants;
 mod raws;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

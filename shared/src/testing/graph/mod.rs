@@ -202,6 +202,11 @@ impl FakeGraph {
 }
 
 impl Meta {
+    /// Forgets the calls that were to go wrong.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
     fn answer<T>(
         &mut self,
         name: &'static str,

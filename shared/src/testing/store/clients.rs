@@ -1,4 +1,4 @@
-use super::MemoryStore;
+use super::{MemoryStore, Tables};
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
 use crate::domain::bot::Bot;
@@ -35,19 +35,29 @@ impl ListClients for MemoryStore {
         limit: usize,
     ) -> Result<Page<Client>, StoreError> {
         let of_bot = |client: &Client| client.bot_id == *bot;
-        self.run("clients_of", |tables| page(tables.clients.values().filter(|c| of_bot(c)), after, limit))
-            .await
+        self.query("clients_of", |index, records| {
+            page(index.clients.values().filter(|c| of_bot(c)), records, after, limit)
+        })
+        .await
     }
 
     async fn all_clients(&self, after: Option<&str>, limit: usize) -> Result<Page<Client>, StoreError> {
-        self.run("all_clients", |tables| page(tables.clients.values(), after, limit)).await
+        self.query("all_clients", |index, records| page(index.clients.values(), records, after, limit)).await
     }
 }
 
-fn page<'a>(clients: impl Iterator<Item = &'a Client>, after: Option<&str>, limit: usize) -> Page<Client> {
-    let mut rest = clients.filter(|c| after.is_none_or(|after| c.phone_number_id.as_ref() > after)).cloned();
-    let items: Vec<Client> = rest.by_ref().take(limit).collect();
-    let next = rest.next().and(items.last()).map(|last| last.phone_number_id.to_string());
+fn page<'a>(
+    listed: impl Iterator<Item = &'a Client>,
+    records: &Tables,
+    after: Option<&str>,
+    limit: usize,
+) -> Page<Client> {
+    let mut rest = listed
+        .map(|client| &client.phone_number_id)
+        .filter(|id| after.is_none_or(|after| id.as_ref() > after));
+    let ids: Vec<&PhoneNumberId> = rest.by_ref().take(limit).collect();
+    let next = rest.next().and(ids.last()).map(ToString::to_string);
+    let items = ids.into_iter().filter_map(|id| records.clients.get(id).cloned()).collect();
     Page { items, next }
 }
 

@@ -124,13 +124,15 @@ pub struct IdempotencyRecord {
 pub struct MemoryStore {
     steps: Steps,
     tables: Mutex<Tables>,
+    /// What indexes still show, while they lag.
+    lagging: Mutex<Option<Tables>>,
 }
 
 impl MemoryStore {
     /// One whose calls pass `steps`.
     #[must_use]
     pub fn new(steps: Steps) -> Self {
-        Self { steps, tables: Mutex::default() }
+        Self { steps, tables: Mutex::default(), lagging: Mutex::default() }
     }
 
     /// Looks at the tables, or prepares them; not an outside call.
@@ -138,9 +140,40 @@ impl MemoryStore {
         look(&mut lock(&self.tables))
     }
 
+    /// From now on queries of indexes answer as of this moment, as DynamoDB's eventually consistent ones
+    /// may; reads by key stay consistent.
+    pub fn lag(&self) {
+        let now = self.with(|tables| tables.clone());
+        *lock(&self.lagging) = Some(now);
+    }
+
+    /// The indexes show everything again.
+    pub fn catch_up(&self) {
+        *lock(&self.lagging) = None;
+    }
+
+    /// Whether indexes lag at this moment.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        lock(&self.lagging).is_some()
+    }
+
     async fn run<T>(&self, name: &'static str, act: impl FnOnce(&mut Tables) -> T) -> Result<T, StoreError> {
         let done = self.steps.pass(name, || act(&mut lock(&self.tables))).await;
         done.map_err(|e| StoreError::service(name, e))
+    }
+
+    /// A query of an index: `act` sees the index and then the records themselves.
+    async fn query<T>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&Tables, &Tables) -> T,
+    ) -> Result<T, StoreError> {
+        self.run(name, |tables| {
+            let lagging = lock(&self.lagging);
+            act(lagging.as_ref().unwrap_or(tables), tables)
+        })
+        .await
     }
 }
 

@@ -65,8 +65,8 @@ impl Onboardings for MemoryStore {
 
 impl OpenOnboardings for MemoryStore {
     async fn due_onboardings(&self, now: Timestamp, limit: usize) -> Result<Vec<OnboardingId>, StoreError> {
-        self.run("due_onboardings", |tables| {
-            let open = tables.onboardings.values().filter(|o| o.status == OnboardingStatus::Open);
+        self.query("due_onboardings", |index, _| {
+            let open = index.onboardings.values().filter(|o| o.status == OnboardingStatus::Open);
             let mut due: Vec<_> = open
                 .filter_map(|o| o.next_try_at.filter(|at| *at <= now).map(|at| (at, o.id.clone())))
                 .collect();
