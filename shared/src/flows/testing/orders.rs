@@ -75,7 +75,12 @@ impl Process {
         crate::testing::answered(result)
     }
 
-    async fn send(&self, world: &World, order: &Order, request: &Request) -> Result<Response<Body>, ApiError> {
+    async fn send(
+        &self,
+        world: &World,
+        order: &Order,
+        request: &Request,
+    ) -> Result<Response<Body>, ApiError> {
         let store = &world.store;
         let client = sending_client(world, order).await?;
         let to = CustomerNames { wa_id: order.to.parse().ok(), bsuid: None };
@@ -122,20 +127,19 @@ async fn sending_client(world: &World, order: &Order) -> Result<Client, ApiError
         Some(phone) => world.store.client(phone).await?.filter(|client| client.bot_id == order.bot),
         None => world.store.clients_of(&order.bot, None, 100).await?.items.pop(),
     };
-    let active = found.filter(|client| client.status == ClientStatus::Active);
+    let active = found.filter(|client| client.status() == ClientStatus::Active);
     active.ok_or_else(|| ApiError::not_found("client_not_found"))
 }
 
 fn told(id: &MessageId, delivery: Delivery) -> Result<Response<Body>, ApiError> {
-    let said = |status, word, wamid| {
-        Ok(answer(status, &json!({"messageId": id, "wamid": wamid, "status": word})))
-    };
+    let said =
+        |status, word, wamid| Ok(answer(status, &json!({"messageId": id, "wamid": wamid, "status": word})));
     match delivery {
         Delivery::Accepted(wamid) => said(StatusCode::OK, "accepted", wamid),
         Delivery::Uncertain => said(StatusCode::ACCEPTED, "uncertain", None),
         Delivery::InProgress(_) => said(StatusCode::ACCEPTED, "queued", None),
         Delivery::Refused(_) => Ok(ApiError::unprocessable("refused_by_meta", "", "").into_response()),
-        Delivery::NoToken => Err(ApiError::conflict("client_needs_reconnect", "", "")),
+        Delivery::NoToken(_) => Err(ApiError::conflict("client_needs_reconnect", "", "")),
         // Too fast, or not reached: the caller asks again.
         _ => Err(ApiError::unavailable("meta_unavailable", "")),
     }

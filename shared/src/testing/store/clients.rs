@@ -7,8 +7,8 @@ use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots, ReadClients,
-    ReadGrants, TouchClients, WriteClients, WriteGrants,
+    ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots,
+    ReadClients, ReadGrants, TouchClients, WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {

@@ -114,7 +114,8 @@ fn all_kinds(world: &World, phone: &PhoneNumberId) -> String {
     let added = json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228800000000002"}});
     changes.push(json!({"field": "account_update", "value": added}));
     changes.push(json!({"field": "something_new", "value": {"colour": "blue"}}));
-    let stranger = json!({"metadata": {"phone_number_id": "999"}, "messages": [text(world, "wamid.X", "Hi")]});
+    let stranger =
+        json!({"metadata": {"phone_number_id": "999"}, "messages": [text(world, "wamid.X", "Hi")]});
     changes.push(json!({"field": "messages", "value": stranger}));
     body.to_string()
 }
