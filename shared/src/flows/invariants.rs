@@ -97,7 +97,9 @@ impl Heard {
         let mut heard = Self::default();
         for body in &outside.webhooks {
             match serde_json::from_slice::<Value>(body) {
-                Ok(envelope) if envelope["object"] == "whatsapp_business_account" => heard.envelope(&envelope),
+                Ok(envelope) if envelope["object"] == "whatsapp_business_account" => {
+                    heard.envelope(&envelope)
+                }
                 _ => heard.foreign.push(body.clone()),
             }
         }

@@ -81,9 +81,7 @@ impl Court<'_> {
                     && self.is_true(*reason, by.as_ref(), question)
             }
         };
-        hold("P2", right, || {
-            format!("{}: {answer:?} at rest; taken by Meta: {was_taken}", question.id)
-        })
+        hold("P2", right, || format!("{}: {answer:?} at rest; taken by Meta: {was_taken}", question.id))
     }
 
     /// Whether a reason is the case.
@@ -104,9 +102,13 @@ impl Court<'_> {
             }
             NoAnswer::ClientInactive => {
                 let client = self.tables.clients.get(&question.phone_number_id);
-                client.is_none_or(|c| c.status != ClientStatus::Active || Some(&c.bot_id) != question.bot_id.as_ref())
+                client.is_none_or(|c| {
+                    c.status != ClientStatus::Active || Some(&c.bot_id) != question.bot_id.as_ref()
+                })
             }
-            NoAnswer::SendUncertain => !matches!(sending, None | Some(Sending::Accepted | Sending::Refused(_))),
+            NoAnswer::SendUncertain => {
+                !matches!(sending, None | Some(Sending::Accepted | Sending::Refused(_)))
+            }
             NoAnswer::RefusedByMeta => matches!(sending, Some(Sending::Refused(_))),
             NoAnswer::ModelFailed | NoAnswer::GivenUp => self.long_outage,
             _ => false,
@@ -182,7 +184,9 @@ pub(super) fn tenants(world: &World, outside: &Outside) -> Held {
             };
             let to = sent.message["to"].as_str();
             let right = record.phone_number_id == sent.phone_number_id
-                && to.is_none_or(|to| record.customer.wa_id.as_ref().is_some_and(|known| known.as_ref() == to));
+                && to.is_none_or(|to| {
+                    record.customer.wa_id.as_ref().is_some_and(|known| known.as_ref() == to)
+                });
             hold("P6", right, || format!("{id} went from or to somebody else"))?;
         }
         Ok(())

@@ -16,7 +16,9 @@ pub(super) fn active_means_ready(world: &World) -> Held {
     for client in clients {
         let ready = world.graph.with(|meta| {
             let waba = &meta.wabas[&client.waba_id];
-            meta.numbers[&client.phone_number_id].number.is_connected() && waba.subscribed && waba.funding.is_some()
+            meta.numbers[&client.phone_number_id].number.is_connected()
+                && waba.subscribed
+                && waba.funding.is_some()
         });
         let ready = ready && client.sealed_pin.is_some();
         hold("P4", ready, || format!("{} is shown as active and is not ready", client.phone_number_id))?;
@@ -74,7 +76,9 @@ fn ended_well(world: &World, signup: &SignedUp) -> Held {
     hold("P4", token.as_deref() == Some(signup.token.expose()), || format!("{phone}: its token is lost"))?;
     hold("P4", registered == 1, || format!("{phone} was registered {registered} times"))?;
     hold("P4", allocations.len() == 1, || format!("{phone}: {} allocations", allocations.len()))?;
-    hold("P4", grant.allocation_id.as_ref() == allocations.first(), || format!("{phone}: allocation not noted"))
+    hold("P4", grant.allocation_id.as_ref() == allocations.first(), || {
+        format!("{phone}: allocation not noted")
+    })
 }
 
 fn stored_pin(world: &World, client: &Client) -> Option<String> {

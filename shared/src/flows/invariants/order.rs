@@ -44,7 +44,9 @@ impl Watch {
     /// The attempt, and nobody else, did something.
     pub(in crate::flows) fn step(&mut self, world: &World, glance: &Glance) -> Held {
         world.store.with(|tables| self.note_claims(tables, glance));
-        let sent = world.graph.with(|meta| meta.sent[self.sent..].iter().map(|s| intent(s).to_owned()).collect::<Vec<_>>());
+        let sent = world
+            .graph
+            .with(|meta| meta.sent[self.sent..].iter().map(|s| intent(s).to_owned()).collect::<Vec<_>>());
         self.sent += sent.len();
         world.store.with(|tables| sent.iter().try_for_each(|id| self.judge(tables, glance, id)))
     }
@@ -84,7 +86,11 @@ impl Watch {
                 && is_pending(earlier.answer.as_ref())
         });
         hold("P3", overtaken.is_none(), || {
-            format!("{} was answered while {} still waited", question.id, overtaken.map_or("-", |m| m.id.as_ref()))
+            format!(
+                "{} was answered while {} still waited",
+                question.id,
+                overtaken.map_or("-", |m| m.id.as_ref())
+            )
         })
     }
 }

@@ -176,8 +176,7 @@ impl<'p> Engine<'p> {
                 tables.bots.entry(bot).or_insert(settings);
             });
         }
-        let (functions, first) =
-            ([(Function::Ingest, 3), (Function::Reply, 3)], self.world.steps.count());
+        let (functions, first) = ([(Function::Ingest, 3), (Function::Reply, 3)], self.world.steps.count());
         for (function, hosts) in functions {
             for _ in 0..hosts {
                 self.new_host(function);
@@ -241,7 +240,10 @@ impl<'p> Engine<'p> {
         self.world.clock.set(self.time(0));
         let dead = self.inbound.dead() + self.answers.dead();
         if dead > 0 {
-            return Err(Broken { promise: "P8", what: format!("{dead} dead letters although nothing goes wrong") });
+            return Err(Broken {
+                promise: "P8",
+                what: format!("{dead} dead letters although nothing goes wrong"),
+            });
         }
         at_rest(&self.world, &self.outside)?;
         if self.plan.seed % SEARCHED == 0 { nothing_shown(&self.world, &self.outside) } else { Ok(()) }
@@ -301,7 +303,8 @@ impl<'p> Engine<'p> {
     /// Answers and onboardings that are still to come.
     fn waiting(&self) -> usize {
         self.world.store.with(|tables| {
-            let answers = tables.messages.values().filter(|m| matches!(m.answer, Some(Answer::Pending { .. })));
+            let answers =
+                tables.messages.values().filter(|m| matches!(m.answer, Some(Answer::Pending { .. })));
             let lost = |o: &crate::domain::onboarding::Onboarding| {
                 o.step(Step::TokenStored).cause.as_ref().is_some_and(|cause| cause.code == "code_spent")
                     && !tables.events.values().any(|event| event.business_id.is_some())
@@ -351,7 +354,9 @@ impl<'p> Engine<'p> {
                 let asking = &self.asking[index];
                 let (world, order, request) =
                     (self.world.clone(), asking.order.clone(), asking.request.clone());
-                self.start(Function::Send, Job::Ask(index), |process| hosts::ask(world, process, order, request));
+                self.start(Function::Send, Job::Ask(index), |process| {
+                    hosts::ask(world, process, order, request)
+                });
             }
             Todo::Page(index) => {
                 let page = &self.pages[index];
@@ -436,7 +441,8 @@ impl<'p> Engine<'p> {
 
     /// Queues hand out what is visible to who is free.
     fn receive(&mut self) {
-        let (visibility, twice) = (self.plan.visibility, if self.calm_since.is_some() { 0 } else { self.plan.twice });
+        let (visibility, twice) =
+            (self.plan.visibility, if self.calm_since.is_some() { 0 } else { self.plan.twice });
         while self.is_free(Function::Ingest) && self.inbound.next_at().is_some_and(|at| at <= self.now) {
             let most = self.rng.index(10) + 1;
             let batch = self.inbound.receive(self.now, most, visibility, twice, &mut self.rng);
@@ -462,7 +468,12 @@ impl<'p> Engine<'p> {
         self.hosts.iter().any(|host| host.function == function && !host.busy)
     }
 
-    fn start(&mut self, function: Function, job: Job, work: impl FnOnce(Rc<crate::flows::testing::Process>) -> Working) {
+    fn start(
+        &mut self,
+        function: Function,
+        job: Job,
+        work: impl FnOnce(Rc<crate::flows::testing::Process>) -> Working,
+    ) {
         let free: Vec<usize> = (0..self.hosts.len())
             .filter(|index| self.hosts[*index].function == function && !self.hosts[*index].busy)
             .collect();

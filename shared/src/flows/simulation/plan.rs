@@ -52,13 +52,25 @@ pub(super) enum Event {
     /// Meta has something to tell, and repeats it until it is taken.
     Webhook(Vec<Element>),
     /// A caller orders a message, and asks so many times at once.
-    Order { key: u64, shop: usize, foreign: bool, asks: u64 },
+    Order {
+        key: u64,
+        shop: usize,
+        foreign: bool,
+        asks: u64,
+    },
     /// A business signs up; the page may go away after the exchange, Meta may not tell us.
-    SignUp { n: u32, page_stays: bool, told: bool },
+    SignUp {
+        n: u32,
+        page_stays: bool,
+        told: bool,
+    },
     /// Indexes lag for a while.
     Lag(Millis),
     /// The clock of one host is set.
-    ClockStep { host: usize, to: i64 },
+    ClockStep {
+        host: usize,
+        to: i64,
+    },
     /// The next send goes wrong.
     Refuse(i64),
     AcceptAndDrop,
@@ -103,18 +115,38 @@ impl Element {
     /// The change of a webhook in which it stands alone.
     fn change(&self) -> Value {
         match self {
-            Self::Text { id, shop, customer, at } => list(*shop, "messages", json!({
+            Self::Text { id, shop, customer, at } => list(
+                *shop,
+                "messages",
+                json!({
                 "from": format!("1555010{shop}{customer:03}"), "id": format!("wamid.M{id:04}"),
-                "timestamp": second(*at), "type": "text", "text": {"body": format!("Question {id}")}})),
-            Self::Reaction { id, shop, customer, at } => list(*shop, "messages", json!({
+                "timestamp": second(*at), "type": "text", "text": {"body": format!("Question {id}")}}),
+            ),
+            Self::Reaction { id, shop, customer, at } => list(
+                *shop,
+                "messages",
+                json!({
                 "from": format!("1555010{shop}{customer:03}"), "id": format!("wamid.R{id:04}"),
-                "timestamp": second(*at), "type": "reaction", "reaction": {"emoji": "+", "message_id": "wamid.0"}})),
-            Self::Unknown { id, shop } => list(*shop, "messages", json!({
-                "from": "15550109999", "id": format!("wamid.U{id:04}"), "type": "hologram", "hologram": {"n": id}})),
-            Self::WithoutId { id, shop } => list(*shop, "messages", json!({
-                "from": "15550109999", "type": "text", "text": {"body": format!("no id {id}")}})),
-            Self::StatusOfOthers { id, shop, at } => list(*shop, "statuses", json!({
-                "id": format!("wamid.O{id:04}"), "status": "read", "timestamp": second(*at)})),
+                "timestamp": second(*at), "type": "reaction", "reaction": {"emoji": "+", "message_id": "wamid.0"}}),
+            ),
+            Self::Unknown { id, shop } => list(
+                *shop,
+                "messages",
+                json!({
+                "from": "15550109999", "id": format!("wamid.U{id:04}"), "type": "hologram", "hologram": {"n": id}}),
+            ),
+            Self::WithoutId { id, shop } => list(
+                *shop,
+                "messages",
+                json!({
+                "from": "15550109999", "type": "text", "text": {"body": format!("no id {id}")}}),
+            ),
+            Self::StatusOfOthers { id, shop, at } => list(
+                *shop,
+                "statuses",
+                json!({
+                "id": format!("wamid.O{id:04}"), "status": "read", "timestamp": second(*at)}),
+            ),
             Self::Change { id } => json!({"field": "something_new", "value": {"n": id}}),
         }
     }
@@ -261,7 +293,8 @@ impl Plan {
                 Fault::CrashAfter,
                 Fault::FailAfter,
             ]);
-            self.items.push(Item::Call(usize::try_from(rng.below(reach)).expect("few"), Trouble::Goes(fault)));
+            self.items
+                .push(Item::Call(usize::try_from(rng.below(reach)).expect("few"), Trouble::Goes(fault)));
         }
         // A storm: throttled for some time.
         if rng.percent(15) {
@@ -272,7 +305,8 @@ impl Plan {
         }
         for _ in 0..rng.below(4) {
             let call = usize::try_from(rng.below(reach)).expect("few");
-            self.items.push(Item::Call(call, Trouble::Stalls(rng.pick(&[300, 3000, 12_000, 40_000, 100_000]))));
+            self.items
+                .push(Item::Call(call, Trouble::Stalls(rng.pick(&[300, 3000, 12_000, 40_000, 100_000]))));
         }
     }
 }

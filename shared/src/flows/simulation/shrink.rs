@@ -14,7 +14,9 @@ pub(super) fn shortest(plan: Plan) -> (Plan, Failure) {
             let mut shorter = best.clone();
             shorter.items.drain(from..(from + part).min(best.items.len()));
             match play(&shorter, true) {
-                Err(same) if same.broken.promise == failure.broken.promise => (best, failure) = (shorter, same),
+                Err(same) if same.broken.promise == failure.broken.promise => {
+                    (best, failure) = (shorter, same)
+                }
                 _ => from += part,
             }
         }

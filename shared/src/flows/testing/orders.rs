@@ -75,7 +75,12 @@ impl Process {
         crate::testing::answered(result)
     }
 
-    async fn send(&self, world: &World, order: &Order, request: &Request) -> Result<Response<Body>, ApiError> {
+    async fn send(
+        &self,
+        world: &World,
+        order: &Order,
+        request: &Request,
+    ) -> Result<Response<Body>, ApiError> {
         let store = &world.store;
         let client = sending_client(world, order).await?;
         let to = CustomerNames { wa_id: order.to.parse().ok(), bsuid: None };
@@ -127,9 +132,8 @@ async fn sending_client(world: &World, order: &Order) -> Result<Client, ApiError
 }
 
 fn told(id: &MessageId, delivery: Delivery) -> Result<Response<Body>, ApiError> {
-    let said = |status, word, wamid| {
-        Ok(answer(status, &json!({"messageId": id, "wamid": wamid, "status": word})))
-    };
+    let said =
+        |status, word, wamid| Ok(answer(status, &json!({"messageId": id, "wamid": wamid, "status": word})));
     match delivery {
         Delivery::Accepted(wamid) => said(StatusCode::OK, "accepted", wamid),
         Delivery::Uncertain => said(StatusCode::ACCEPTED, "uncertain", None),
