@@ -29,7 +29,7 @@ use plan::Plan;
 
 const THREADS: usize = 2;
 /// What `cargo test` runs.
-const USUAL: Range<u64> = 0..2000;
+const USUAL: Range<u64> = 0..1500;
 
 /// What many histories had in them.
 #[derive(Debug, Default)]

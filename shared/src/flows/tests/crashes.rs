@@ -10,6 +10,7 @@ use std::io::Write;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crate::flows::invariants::Held;
 use crate::flows::testing::FAULTS;
@@ -37,11 +38,17 @@ struct Case {
 }
 
 /// What was covered.
-#[derive(Default)]
 struct Covered {
+    begun: Instant,
     points: usize,
     failed: Vec<String>,
     names: BTreeSet<&'static str>,
+}
+
+impl Default for Covered {
+    fn default() -> Self {
+        Self { begun: Instant::now(), points: 0, failed: Vec::new(), names: BTreeSet::new() }
+    }
 }
 
 const THREADS: usize = 2;
@@ -125,7 +132,11 @@ fn print(line: &str) {
 }
 
 fn report(kind: &str, name: &str, clean: &Ran, covered: Covered) -> BTreeSet<&'static str> {
-    print(&format!("{kind} | {name:<44} | {:>3} calls | {:>6} points", clean.scope, covered.points));
+    let seconds = covered.begun.elapsed().as_secs_f64();
+    print(&format!(
+        "{kind} | {name:<42} | {:>3} calls | {:>6} points | {seconds:>5.1} s",
+        clean.scope, covered.points
+    ));
     let shown = covered.failed.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
     assert!(covered.failed.is_empty(), "{} points failed:\n{shown}", covered.failed.len());
     covered.names

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,7 @@ cases! {
         "ingest, after one element failed" => ingest_alone,
         "ingest, of something large" => ingest_large,
         "ingest, statuses of an uncertain answer" => ingest_statuses,
+        "ingest and reply, answers first" => answers_first,
         "reply" => reply,
         "reply, Meta says too fast" => reply_too_fast,
         "reply, the model is down" => reply_no_model,
@@ -47,7 +49,6 @@ cases! {
         "send" => send,
         "exchange" => exchange,
         "onboard" => onboard,
-        "resume" => resume,
     ];
 }
 
@@ -146,9 +147,9 @@ fn noise() -> &'static str {
     NOISE.get_or_init(|| {
         let mut block = [0u8; 32];
         let mut text = String::from("\u{fffe}");
-        while text.len() < 640 * 1024 {
+        while text.len() < 440 * 1024 {
             block = Sha256::digest(block).into();
-            text.push_str(&hex::encode(block));
+            text.push_str(&STANDARD.encode(block));
         }
         text
     })
@@ -169,6 +170,21 @@ async fn ingest_statuses(faults: Faults) -> Ran {
     cloud.come_to_rest().await;
     cloud.begin(&faults);
     cloud.deliver_statuses(&phone).await;
+    end(cloud, &phone).await
+}
+
+/// Two webhooks from beginning to end, with work on the answers before the work on what came.
+async fn answers_first(faults: Faults) -> Ran {
+    let world = World::new();
+    let (client, _) = world.active_client(&bot(), 1).await;
+    let phone = client.phone_number_id;
+    let mut cloud = Cloud::new(world.clone(), true);
+    cloud.begin(&faults);
+    for (one, other) in [("wamid.A", "wamid.B"), ("wamid.C", "wamid.D")] {
+        let messages = json!([text(&world, one, "Hello"), text(&world, other, "Anybody there?")]);
+        cloud.deliver(webhook(&phone, json!({ "messages": messages })).as_bytes()).await;
+        cloud.come_to_rest().await;
+    }
     end(cloud, &phone).await
 }
 
