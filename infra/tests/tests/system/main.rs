@@ -18,6 +18,7 @@ mod pages;
 mod refusals;
 mod secrets;
 mod sending;
+mod stops;
 mod support;
 mod tenants;
 mod webhooks;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         contracts::cases(),
         answers::cases(),
         sending::cases(),
+        stops::cases(),
         webhooks::cases(),
         tenants::cases(),
         refusals::cases(),
