@@ -19,6 +19,7 @@ mod recovery;
 mod refusals;
 mod secrets;
 mod sending;
+mod stops;
 mod support;
 mod tenants;
 mod webhooks;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         recovery::cases(),
         answers::cases(),
         sending::cases(),
+        stops::cases(),
         webhooks::cases(),
         tenants::cases(),
         refusals::cases(),
