@@ -22,7 +22,13 @@ const NOT_FOUND: &str = "onboarding_not_found";
 /// How many onboardings or off-boardings one run of a schedule continues; the next run takes the rest.
 const DUE_AT_ONCE: usize = 20;
 
-pub(crate) async fn handle<S: Records + offboard::Records + IdempotencyKeys, K: Seal, G: Meta, C: Clock, R: Random>(
+pub(crate) async fn handle<
+    S: Records + offboard::Records + IdempotencyKeys,
+    K: Seal,
+    G: Meta,
+    C: Clock,
+    R: Random,
+>(
     onboard: &Onboard<'_, S, K, G, C, R>, // dynamodb on onboardings, grants, clients, events; kms; the Graph API
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {

@@ -213,7 +213,11 @@ fn restricted(is_template: bool) -> ApiError {
     } else {
         "Meta does not let this client answer customers for now."
     };
-    ApiError::conflict("client_restricted", detail, "Wait until the restriction ends, or appeal against it at Meta.")
+    ApiError::conflict(
+        "client_restricted",
+        detail,
+        "Wait until the restriction ends, or appeal against it at Meta.",
+    )
 }
 
 fn window_closed() -> ApiError {

@@ -1,7 +1,9 @@
 //! Every function does its work with the role that the template gives it, and no more.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test crate")]
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use switchboard::{Options, Ports, Stack, StackInfo};
 
 /// What the logs of functions say about refused calls.
@@ -15,7 +17,7 @@ fn refusals(stack: &StackInfo) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_roles_suffice_for_a_signup_an_answer_and_the_history() {
+async fn the_roles_suffice_for_a_signup_an_answer_the_history_and_an_off_boarding() {
     let temp = tempfile::tempdir().unwrap();
     let options = Options {
         state_dir: temp.path().to_path_buf(),
@@ -39,5 +41,23 @@ async fn the_roles_suffice_for_a_signup_an_answer_and_the_history() {
     let sent = send.header("idempotency-key", "roles-1").json(&message).send().await.unwrap();
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     assert_eq!(sent.status(), 200);
+
+    let sim = format!("{}/_sim", stack.info.meta_url);
+    let wabas = async || {
+        let state: Value = http.get(format!("{sim}/state")).send().await.unwrap().json().await.unwrap();
+        state["wabas"].as_array().unwrap().clone()
+    };
+    let waba = wabas().await.into_iter().find(|waba| waba["funded"] == true).unwrap();
+    let remove = format!("{sim}/wabas/{}/remove", waba["id"].as_str().unwrap());
+    assert_eq!(http.post(remove).json(&json!({"tokenSurvives": true})).send().await.unwrap().status(), 200);
+    // The schedule comes each minute.
+    let off_boarded = async || {
+        while wabas().await.iter().any(|w| w["id"] == waba["id"] && w["subscribedApps"] != json!([])) {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(180), off_boarded()).await;
+    assert_eq!(refusals(&stack.info), Vec::<String>::new());
+    in_time.unwrap();
     stack.stop().await.unwrap();
 }

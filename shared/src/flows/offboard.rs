@@ -194,7 +194,11 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
             }
         }
         let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
-        Ok(if ids.is_empty() { "no allocation in force".to_owned() } else { format!("revoked {}", ids.join(" ")) })
+        Ok(if ids.is_empty() {
+            "no allocation in force".to_owned()
+        } else {
+            format!("revoked {}", ids.join(" "))
+        })
     }
 
     /// The allocation that onboarding noted, if Meta's list left it out and it is in force for this business.

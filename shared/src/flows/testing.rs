@@ -75,8 +75,7 @@ pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> 
     }
 }
 
-pub(super) type TestOffboard<'a> =
-    Offboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+pub(super) type TestOffboard<'a> = Offboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
 
 pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOffboard<'a> {
     let parts: &crate::testing::Parts = world;

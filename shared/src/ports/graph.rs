@@ -122,10 +122,8 @@ pub trait PartnerGraph: Send + Sync {
     ) -> impl Future<Output = Result<AllocationState, GraphError>> + Send;
 
     /// Revokes an allocation: all accounts of its business lose our credit line at once.
-    fn revoke_credit(
-        &self,
-        allocation: &AllocationId,
-    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+    fn revoke_credit(&self, allocation: &AllocationId)
+    -> impl Future<Output = Result<(), GraphError>> + Send;
 
     /// The existing business token of a client business (`fetch_only`).
     fn fetch_business_token(

@@ -9,8 +9,8 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
-    Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
+    WabaId, Wamid,
 };
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
@@ -228,10 +228,7 @@ pub trait Offboardings: Send + Sync {
     ) -> impl Future<Output = Stored<Vec<OffboardingId>>> + Send;
 
     /// Consistent.
-    fn offboarding(
-        &self,
-        id: &OffboardingId,
-    ) -> impl Future<Output = Stored<Option<Offboarding>>> + Send;
+    fn offboarding(&self, id: &OffboardingId) -> impl Future<Output = Stored<Option<Offboarding>>> + Send;
 
     /// Writes it if its stored `attempts` are one less; `false` if another run was faster (nothing changed).
     fn save_offboarding(&self, it: &Offboarding) -> impl Future<Output = Stored<bool>> + Send;

@@ -179,7 +179,8 @@ async fn an_active_client_is_whole() {
     let world = World::new();
     let (client, it) = world.active_client(&bot(), 1).await;
     let grant = world.store.with(|tables| tables.grants[&client.grant_id].clone());
-    let token = world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&grant.id)).await.unwrap();
+    let token =
+        world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&grant.id)).await.unwrap();
     assert_eq!(token, it.token.expose());
     let other = GrantId::new(&"other".parse().unwrap(), &it.business_id);
     let moved = world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&other)).await;

@@ -150,7 +150,8 @@ async fn what_metas_events_told_is_shown() {
     let now = world.clock.now();
     let later = now + std::time::Duration::from_secs(60);
     let restriction = |kind: &str, until| Change::Restriction(Restriction { kind: kind.to_owned(), until });
-    let phone = world.store.with(|t| t.clients.values().find(|c| c.bot_id.as_ref() == "demo-bakery").cloned());
+    let phone =
+        world.store.with(|t| t.clients.values().find(|c| c.bot_id.as_ref() == "demo-bakery").cloned());
     let phone = phone.unwrap().phone_number_id;
     for change in [
         Change::Ban(Ban::Disabled),

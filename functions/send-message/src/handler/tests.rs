@@ -199,9 +199,10 @@ fn template() -> Value {
 
 #[tokio::test]
 async fn a_client_that_meta_stopped_cannot_send_and_the_reason_is_named() {
-    for (change, reason) in
-        [(Change::Ban(Ban::Disabled), "banned"), (Change::Removed(Removal::PartnerRemoved), "partner_removed")]
-    {
+    for (change, reason) in [
+        (Change::Ban(Ban::Disabled), "banned"),
+        (Change::Removed(Removal::PartnerRemoved), "partner_removed"),
+    ] {
         let desk = Desk::new().await;
         told(&desk, change).await;
         let mut body = text("Hi");

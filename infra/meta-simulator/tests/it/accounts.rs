@@ -9,7 +9,8 @@ async fn a_client_that_removes_the_partner_is_seen_no_more_until_it_signs_up_aga
     let (sim, receiver) = Sim::with_receiver().await;
     let client = sim.active_client().await;
     sim.assign(&client).await;
-    let allocation = sim.share_credit(&client).await.ok()["allocation_config_id"].as_str().unwrap().to_owned();
+    let allocation =
+        sim.share_credit(&client).await.ok()["allocation_config_id"].as_str().unwrap().to_owned();
     let removed = sim.sim("POST", &format!("wabas/{}/remove", client.waba), json!({})).await.ok();
     let is_removal = |post: &Received| post.value()["event"] == "PARTNER_REMOVED";
     let posts = receiver.wait(|all| all.iter().any(is_removal)).await;
@@ -46,9 +47,8 @@ async fn any_event_of_an_account_can_be_sent_at_any_time_and_again() {
     let event = json!({"field": "phone_number_quality_update", "value": {"event": "FLAGGED"}, "time": 1_791_299_437,
         "repeat": 3});
     sim.sim("POST", &path, event).await.ok();
-    let of_quality = |all: &[Received]| {
-        all.iter().filter(|post| post.field() == "phone_number_quality_update").count()
-    };
+    let of_quality =
+        |all: &[Received]| all.iter().filter(|post| post.field() == "phone_number_quality_update").count();
     let posts = receiver.wait(|all| of_quality(all) == 3).await;
     let post = posts.iter().find(|post| post.field() == "phone_number_quality_update").unwrap();
     assert_eq!(post.signature, format!("sha256={}", mac(&post.body)));
@@ -57,6 +57,9 @@ async fn any_event_of_an_account_can_be_sent_at_any_time_and_again() {
         (&body["entry"][0]["id"], &body["entry"][0]["time"]),
         (&json!(client.waba), &json!(1_791_299_437))
     );
-    assert_eq!(sim.sim("POST", "wabas/1/account-events", json!({"field": "x", "value": {}})).await.status, 404);
+    assert_eq!(
+        sim.sim("POST", "wabas/1/account-events", json!({"field": "x", "value": {}})).await.status,
+        404
+    );
     assert_eq!(sim.sim("POST", &path, json!({"value": {}})).await.status, 400);
 }

@@ -42,7 +42,9 @@ fn update(value: &Value) -> Value {
 async fn a_ban_suspends_until_the_account_is_reinstated(world: &World) -> Result<()> {
     let client = world.client().await?;
     let ban = |state: &str| {
-        update(&json!({"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state, "waba_ban_date": "March 3, 2027"}}))
+        update(
+            &json!({"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state, "waba_ban_date": "March 3, 2027"}}),
+        )
     };
     let disable = account_event(world, &client, &ban("DISABLE")).await?;
     let item = becomes(&client, "suspended", json!("banned")).await?;

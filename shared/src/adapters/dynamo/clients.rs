@@ -118,7 +118,8 @@ impl Record {
 
 fn client(mut item: Item) -> Stored<Client> {
     let aspects: Vec<String> = item.keys().filter(|name| name.starts_with(ASPECT)).cloned().collect();
-    let noted = aspects.iter().filter_map(|name| item.remove(name)).map(noted).collect::<Stored<Account>>()?;
+    let noted =
+        aspects.iter().filter_map(|name| item.remove(name)).map(noted).collect::<Stored<Account>>()?;
     Ok(record::<Record>("clients", item)?.into_client(noted))
 }
 

@@ -66,14 +66,8 @@ fn every_account_event_of_the_corpus_changes_what_it_should() {
             "phone_number_name_update-rejected",
             vec![name("REJECTED", "!!BEST!! Déals", Some("NAME_FORMAT_INVALID"))],
         ),
-        (
-            "phone_number_quality_update-old-limits",
-            vec![Change::Quality("RED".to_owned()), limit("TIER_1K")],
-        ),
-        (
-            "phone_number_quality_update-throughput",
-            vec![Change::Throughput(1000), limit("TIER_UNLIMITED")],
-        ),
+        ("phone_number_quality_update-old-limits", vec![Change::Quality("RED".to_owned()), limit("TIER_1K")]),
+        ("phone_number_quality_update-throughput", vec![Change::Throughput(1000), limit("TIER_UNLIMITED")]),
         ("security-pin-changed", vec![Change::Pin("PIN_CHANGED".to_owned())]),
         ("security-pin-reset", vec![Change::Pin("PIN_RESET_REQUEST".to_owned())]),
     ];

@@ -521,7 +521,9 @@ fn waba_of(o: &Onboarding) -> Result<WabaId, StoreError> {
 }
 
 fn business_of(o: &Onboarding) -> Result<BusinessId, StoreError> {
-    o.business_id.clone().ok_or_else(|| StoreError::corrupt("onboardings", "no business after grant_verified"))
+    o.business_id
+        .clone()
+        .ok_or_else(|| StoreError::corrupt("onboardings", "no business after grant_verified"))
 }
 
 fn phone_of(o: &Onboarding) -> Result<PhoneNumberId, StoreError> {

@@ -93,7 +93,11 @@ fn nothing_is_left(world: &World, it: &SignedUp, case: &str) {
         assert!(!secrets, "{case}: the onboarding still has a secret");
         let grant = tables.grants.values().next().unwrap();
         assert_eq!(grant.token, None, "{case}: a token is left");
-        assert_eq!((&grant.business_id, grant.allocation_id.is_some()), (&it.business_id, true), "{case}: the ids stay");
+        assert_eq!(
+            (&grant.business_id, grant.allocation_id.is_some()),
+            (&it.business_id, true),
+            "{case}: the ids stay"
+        );
     });
 }
 

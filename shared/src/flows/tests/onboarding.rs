@@ -132,8 +132,10 @@ async fn ended_well(world: &World, it: &SignedUp, case: &str) {
     });
     let client = world.store.with(|t| t.clients[&it.phone_number_id].clone());
     let grant = world.store.with(|t| t.grants[&client.grant_id].clone());
-    let stored =
-        world.seal.open(client.sealed_pin.as_ref().unwrap(), SealContext::ClientPin(&it.phone_number_id)).await;
+    let stored = world
+        .seal
+        .open(client.sealed_pin.as_ref().unwrap(), SealContext::ClientPin(&it.phone_number_id))
+        .await;
     let token = world.seal.open(&grant.token.unwrap(), SealContext::GrantToken(&grant.id)).await;
     assert_eq!(stored.ok(), pin, "{case}: the stored PIN is the one that Meta took");
     assert_eq!(token.unwrap(), it.token.expose(), "{case}");

@@ -12,10 +12,7 @@ fn noted(seconds: i64, change: Change) -> Noted {
 }
 
 /// [`NoteAccounts`] and [`LeaveClients`], and what claims make of a client that left.
-pub async fn accounts(
-    store: &(impl ReadClients + WriteClients + NoteAccounts + LeaveClients),
-    unique: &str,
-) {
+pub async fn accounts(store: &(impl ReadClients + WriteClients + NoteAccounts + LeaveClients), unique: &str) {
     let ids = Ids::new("accounts", unique);
     of_each_aspect_the_newest_event_counts(store, &ids).await;
     a_save_leaves_what_events_told_alone(store, &ids).await;
@@ -99,15 +96,16 @@ async fn clients_are_found_by_account_and_by_business(
     assert_eq!(store.clients_of_business(&ids.business(99)).await.must(), []);
 }
 
-async fn a_client_that_left_begins_anew(
-    store: &(impl ReadClients + WriteClients + NoteAccounts),
-    ids: &Ids,
-) {
+async fn a_client_that_left_begins_anew(store: &(impl ReadClients + WriteClients + NoteAccounts), ids: &Ids) {
     let first = active(store, ids, 3).await;
     let left = noted(60, Change::Removed(Removal::PartnerRemoved));
     let gone = store.note_account(&first.phone_number_id, &left, at(70)).await.must().expect("it is there");
     assert_eq!(gone.status(), ClientStatus::Inactive);
-    assert_eq!(claimed(store, &wanted(ids, 3, 1, 1)).await.status(), ClientStatus::Inactive, "the same signup");
+    assert_eq!(
+        claimed(store, &wanted(ids, 3, 1, 1)).await.status(),
+        ClientStatus::Inactive,
+        "the same signup"
+    );
     let again = Client { signed_up_at: at(200), ..wanted(ids, 3, 1, 2) };
     let ours = claimed(store, &again).await;
     assert_eq!((ours.status(), ours.stage), (ClientStatus::Onboarding, ClientStatus::Onboarding));
@@ -141,7 +139,8 @@ async fn only_the_onboarding_that_it_is_of_loses_its_pin(
     ids: &Ids,
 ) {
     let client = active(store, ids, 5).await;
-    let forget = async |n: u32| store.forget_pin(&client.phone_number_id, &ids.onboarding(n), at(90)).await.must();
+    let forget =
+        async |n: u32| store.forget_pin(&client.phone_number_id, &ids.onboarding(n), at(90)).await.must();
     forget(2).await;
     assert_eq!(store.client(&client.phone_number_id).await.must(), Some(client.clone()), "another signup's");
     forget(1).await;
@@ -166,7 +165,11 @@ pub async fn offboardings(store: &(impl StartOffboardings + Offboardings), uniqu
         store.start_offboarding(it).await.must();
     }
     store.start_offboarding(&Offboarding { problem: Some("no".to_owned()), ..first.clone() }).await.must();
-    assert_eq!(store.offboarding(&first.id).await.must(), Some(first.clone()), "a repetition changes nothing");
+    assert_eq!(
+        store.offboarding(&first.id).await.must(),
+        Some(first.clone()),
+        "a repetition changes nothing"
+    );
 
     let ours = [first.id.clone(), second.id.clone()];
     let due = async |seconds| {

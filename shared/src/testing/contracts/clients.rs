@@ -1,6 +1,6 @@
 use super::{Ids, Must, at, eventually};
-use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::account::Account;
+use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::ids::GrantId;
 use crate::domain::seal::Sealed;

@@ -49,6 +49,9 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants), unique: &str) {
     assert!(!store.save_grant(&third, Some(1)).await.must(), "another writer was faster");
     assert_eq!(store.grant(&third.id).await.must(), Some(renewed.clone()));
     let same_version = Grant { token: None, currency: Some("EUR".to_owned()), ..renewed };
-    assert!(store.save_grant(&same_version, Some(2)).await.must(), "its version may stay; without a token the ids are kept");
+    assert!(
+        store.save_grant(&same_version, Some(2)).await.must(),
+        "its version may stay; without a token the ids are kept"
+    );
     assert_eq!(store.grant(&third.id).await.must(), Some(same_version));
 }

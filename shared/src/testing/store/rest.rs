@@ -14,10 +14,7 @@ impl RecordEvents for MemoryStore {
     async fn record_event(&self, event: &AccountEvent) -> Result<Timestamp, StoreError> {
         let at = if event.dated { event.at.to_string() } else { String::new() };
         let key = (event.owner.clone(), format!("{}#{at}#{}", event.kind, event.hash));
-        self.run("record_event", |tables| {
-            tables.events.entry(key).or_insert_with(|| event.clone()).at
-        })
-        .await
+        self.run("record_event", |tables| tables.events.entry(key).or_insert_with(|| event.clone()).at).await
     }
 }
 

@@ -132,13 +132,15 @@ async fn limits_quality_and_names_are_those_of_the_number_that_is_named() {
     );
     inbox.account_event(30, "phone_number_name_update", name("REJECTED", "!!!")).await;
     assert_eq!(inbox.known().verified_name(), Some("Old name"), "what was rejected is not shown");
-    let other = inbox.world.store.with(|t| t.clients.values().find(|c| c.account.all().count() == 0).cloned());
+    let other =
+        inbox.world.store.with(|t| t.clients.values().find(|c| c.account.all().count() == 0).cloned());
     assert_eq!(other.unwrap().phone_number_id.as_ref(), "117000000000099");
     let limit = json!({"max_daily_conversations_per_business": 2000});
     inbox.account_event(40, "business_capability_update", limit).await;
-    let limits = inbox.world.store.with(|t| {
-        t.clients.values().map(|c| c.messaging_limit().map(str::to_owned)).collect::<Vec<_>>()
-    });
+    let limits = inbox
+        .world
+        .store
+        .with(|t| t.clients.values().map(|c| c.messaging_limit().map(str::to_owned)).collect::<Vec<_>>());
     assert_eq!(limits, vec![Some("TIER_2K".to_owned()); 2]);
 }
 
