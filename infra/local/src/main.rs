@@ -37,7 +37,7 @@ enum Action {
     /// Put dead letters back on their queue, in the running stack: docs/recovery.md.
     Redrive(recovery::Redrive),
     /// Run stored messages, events or quarantined webhooks through ingest again, in the running stack.
-    Replay(recovery::Replay),
+    Replay(Box<recovery::Replay>),
 }
 
 #[tokio::main]
