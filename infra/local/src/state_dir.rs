@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// What `--fresh` leaves: tools, and the lock that we hold.
-const KEPT: [&str; 4] = ["venv", "venv.lock", "ci-venv", "lock"];
+const KEPT: [&str; 5] = ["venv", "venv.lock", "ci-venv", "dynamodb-local", "lock"];
 
 /// The folder, ours alone while this value lives.
 #[derive(Debug)]
