@@ -88,6 +88,11 @@ impl Emulator {
         &self.endpoint
     }
 
+    /// Its process id; `None` if it ended.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Returns when it ends, which it should not by itself.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
         self.process.wait().await.context("the local cloud cannot be waited for")

@@ -17,6 +17,7 @@ mod python;
 mod sam_env;
 mod settings;
 mod simulator;
+pub mod soak;
 mod stack;
 mod state_dir;
 mod tokens;

@@ -24,14 +24,17 @@ pub(crate) struct Attempt {
     pub(crate) ms: u64,
 }
 
+/// One webhook, ready to be sent.
+pub(super) struct Parcel {
+    pub(super) body: Bytes,
+    pub(super) field: &'static str,
+    /// For the log.
+    pub(super) elements: Vec<String>,
+}
+
 /// Delivers until the answer is 200, the tries are used up, or the simulator was reset or stopped.
-pub(super) async fn deliver(
-    world: &Arc<World>,
-    generation: u64,
-    url: &str,
-    body: Bytes,
-    field: &'static str,
-) {
+pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, parcel: Parcel) {
+    let Parcel { body, field, elements } = parcel;
     let signature = wire::signature(&world.config.app_secret, &body);
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=TRIES {
@@ -51,6 +54,7 @@ pub(super) async fn deliver(
             status: outcome.status,
             ms: outcome.ms,
             field: field.to_owned(),
+            elements: elements.clone(),
         });
         if outcome.status == Some(200) {
             return;
