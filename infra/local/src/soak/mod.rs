@@ -17,7 +17,7 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::Instant;
 
 use self::clients::Client;
@@ -161,6 +161,7 @@ impl Soak {
         let settled = rest::settle(&wire, &clients, &load.done(), &mut watch, self.patience).await?;
         let seen = watch.seen().await?;
         let (cloud_calls, struck) = proxy.counts();
+        ensure!(cloud_calls > 0, "no call to AWS went through the fault proxy: this soak proves nothing");
         let mut faults: std::collections::BTreeMap<String, u64> = struck
             .into_iter()
             .map(|((service, fault), count)| (format!("{service}: {fault}"), count))
