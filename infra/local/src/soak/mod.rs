@@ -17,7 +17,7 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::time::Instant;
 
 use self::clients::Client;
@@ -46,11 +46,14 @@ const QUICK: [(&str, &str); 6] = [
 /// Numbers of each bot.
 const CLIENTS_OF_BOT: usize = 2;
 /// How fast the search for a rate begins, how long each try lasts, and how fast is enough.
-const FIRST_RATE: f64 = 4.0;
-const RAMP: Duration = Duration::from_secs(5);
+const FIRST_RATE: f64 = 2.0;
+const RAMP: Duration = Duration::from_secs(6);
 const HIGHEST_RATE: f64 = 128.0;
-/// A rate is sustained if the queues are empty so long after it.
-const SETTLED: Duration = Duration::from_secs(5);
+/// A rate is sustained if the queues are empty so long after it. The last message waits for its burst, is
+/// answered, and its answer is reported as read: three seconds where nothing waits.
+const SETTLED: Duration = Duration::from_secs(8);
+/// Longest wait for a backlog of the search to go.
+const BACKLOG: Duration = Duration::from_secs(120);
 
 /// What a soak does.
 #[derive(Clone, Debug)]
@@ -196,29 +199,29 @@ impl Soak {
     }
 }
 
-/// Doubles the rate until the queues do not empty in time any more; three quarters of the last good one,
+/// Raises the rate until the queues do not empty in time any more; three quarters of the last good one,
 /// because recovery needs room.
 async fn highest_rate(wire: &Wire, load: &mut Load, clients: &[Client], progress: Progress) -> Result<f64> {
-    let mut sustained = None;
+    // The first messages wait for processes to start.
+    load.run(clients, FIRST_RATE, RAMP, u64::MAX).await?;
+    ensure!(rest::queues_empty(wire, BACKLOG).await?, "the stack does not come to rest without any fault");
+    let mut sustained = FIRST_RATE;
     let mut rate = FIRST_RATE;
     while rate <= HIGHEST_RATE {
-        let started = Instant::now();
         load.run(clients, rate, RAMP, u64::MAX).await?;
+        let ended = Instant::now();
         let settled = rest::queues_empty(wire, SETTLED).await?;
+        let words = if settled { "settled" } else { "not settled" };
         progress.say(format!(
-            "ramp         {rate:.0} messages/s: {} after {:.0} s",
-            if settled { "settled" } else { "too much" },
-            started.elapsed().as_secs_f64()
+            "ramp         {rate:.1} messages/s: {words} {:.1} s later",
+            ended.elapsed().as_secs_f64()
         ));
         if !settled {
             break;
         }
-        sustained = Some(rate);
+        sustained = rate;
         rate *= 1.5;
     }
-    rest::queues_empty(wire, Duration::from_secs(120)).await?;
-    match sustained {
-        Some(rate) => Ok(rate * 0.75),
-        None => bail!("this machine does not sustain {FIRST_RATE} messages/s: give a lower --rate"),
-    }
+    rest::queues_empty(wire, BACKLOG).await?;
+    Ok(sustained * 0.75)
 }
