@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use switchboard::soak::Soak;
-use switchboard::{BOTS, Options, Ports, Stack, StackInfo};
+use switchboard::{BOTS, Options, Ports, Stack, StackInfo, recovery};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs all of Switchboard on this machine: the functions, an AWS emulator, a Meta simulator, the pages.
@@ -47,6 +48,10 @@ enum Action {
         /// "admin", "demo-bakery" or "demo-florist".
         caller: String,
     },
+    /// Put dead letters back on their queue, in the running stack: docs/recovery.md.
+    Redrive(recovery::Redrive),
+    /// Run stored messages, events or quarantined webhooks through ingest again, in the running stack.
+    Replay(recovery::Replay),
 }
 
 #[tokio::main]
@@ -68,6 +73,16 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if let Some(Action::Soak { minutes, rate, seed }) = arguments.command {
         return soak(minutes, rate, seed, arguments.port_base.map(Ports::base).transpose()?).await;
+    }
+    match &arguments.command {
+        Some(Action::Redrive(wanted)) => {
+            return say(&pretty(&recovery::redrive(&switchboard::must_run(&options)?, wanted).await?));
+        }
+        Some(Action::Replay(wanted)) => {
+            let show = |answer: &Value| say(&pretty(answer)).unwrap_or_default();
+            return recovery::replay(&switchboard::must_run(&options)?, wanted, show).await;
+        }
+        _ => {}
     }
     if let (Some(Action::Demo), Some(info)) = (&arguments.command, switchboard::running(&options)?) {
         return switchboard::demo::run(&info, false).await;
@@ -133,6 +148,10 @@ fn say(text: &str) -> Result<()> {
     // A terminal that went away is no reason to fail.
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     Ok(())
+}
+
+fn pretty(answer: &Value) -> String {
+    format!("{answer:#}")
 }
 
 /// The addresses, and what to try.

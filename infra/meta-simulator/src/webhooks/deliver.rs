@@ -1,5 +1,6 @@
 //! POSTs to the callback URL, and the GET handshake before it is used.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub(crate) struct Attempt {
 /// One webhook, ready to be sent.
 pub(super) struct Parcel {
     pub(super) body: Bytes,
-    pub(super) field: &'static str,
+    pub(super) field: Cow<'static, str>,
     /// For the log.
     pub(super) elements: Vec<String>,
 }
@@ -53,7 +54,7 @@ pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, parc
             attempt,
             status: outcome.status,
             ms: outcome.ms,
-            field: field.to_owned(),
+            field: field.to_string(),
             elements: elements.clone(),
         });
         if outcome.status == Some(200) {
@@ -65,7 +66,7 @@ pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, parc
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    tracing::warn!(field, "a webhook was given up: the callback did not answer 200 in {TRIES} tries");
+    tracing::warn!(%field, "a webhook was given up: the callback did not answer 200 in {TRIES} tries");
 }
 
 /// One POST of these very bytes.

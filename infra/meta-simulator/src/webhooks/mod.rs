@@ -8,6 +8,7 @@ pub(crate) use build::{InboundMessage, SentMessage, partner_added};
 pub(crate) use deliver::{handshake, post_raw};
 pub(crate) use wire::signature;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub(crate) struct Post {
     pub(crate) copies: u32,
     entry_id: String,
     scope: Scope,
-    field: &'static str,
+    field: Cow<'static, str>,
     value: Value,
 }
 
@@ -52,8 +53,13 @@ pub(crate) struct Post {
 const REVIEW: Duration = Duration::from_millis(100);
 
 impl Post {
-    pub(crate) fn new(entry_id: &str, scope: Scope, field: &'static str, value: Value) -> Self {
-        let entry_id = entry_id.to_owned();
+    pub(crate) fn new(
+        entry_id: &str,
+        scope: Scope,
+        field: impl Into<Cow<'static, str>>,
+        value: Value,
+    ) -> Self {
+        let (entry_id, field) = (entry_id.to_owned(), field.into());
         Self { after: Duration::ZERO, time: None, copies: 1, entry_id, scope, field, value }
     }
 
@@ -123,7 +129,7 @@ fn start_post(world: &Arc<World>, post: Post) {
         let body = axum::body::Bytes::from(wire::encode(&content));
         let elements = elements(&content);
         for _ in 0..post.copies {
-            let (world, url, field) = (world.clone(), url.clone(), post.field);
+            let (world, url, field) = (world.clone(), url.clone(), post.field.clone());
             let parcel = Parcel { body: body.clone(), field, elements: elements.clone() };
             tokio::spawn(async move { deliver::deliver(&world, generation, &url, parcel).await });
         }

@@ -53,6 +53,7 @@ macro_rules! contracts_on_copies {
 type Contract = (&'static str, for<'c> fn(&'c Cloud) -> Pin<Box<dyn Future<Output = Result<()>> + 'c>>);
 
 const BESIDE: &[Contract] = &contracts![
+    accounts,
     bots,
     clients,
     conversation_claims,
@@ -66,11 +67,14 @@ const BESIDE: &[Contract] = &contracts![
     incoming_messages,
     message_lists,
     business_leases,
+    event_lists,
     onboardings,
+    rates,
     sends,
     statuses,
 ];
-const ALONE: &[Contract] = &contracts_on_copies![answers, due_onboardings];
+const ALONE: &[Contract] =
+    &contracts_on_copies![answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

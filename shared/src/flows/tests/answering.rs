@@ -15,7 +15,9 @@ use crate::domain::message::Sending;
 use crate::domain::parcel::Parcel;
 use crate::domain::secret::AppSecret;
 use crate::flows::receive::receive;
-use crate::flows::testing::{FAULTS, PAST_ALL_CLAIMS, Process, bot, message, status, text, webhook};
+use crate::flows::testing::{
+    FAULTS, PAST_ALL_CLAIMS, Process, bot, message, status, text, until_due, webhook,
+};
 use crate::testing::{Fault, World};
 
 const SECRET: &str = "not-a-real-app-secret";
@@ -230,6 +232,7 @@ async fn two_copies_of_everything_at_once_answer_once() {
     assert!(left.is_ok() && right.is_ok());
     let nudges = world.queues.take_answers();
     for nudge in &nudges {
+        until_due(&world, &nudge.item.message_id);
         let (left, right) = tokio::join!(async { one.reply(&world).nudge(&nudge.item).await }, async {
             two.reply(&world).nudge(&nudge.item).await
         });

@@ -66,7 +66,7 @@ fn ledger(world: &World, id: &OnboardingId) -> Onboarding {
 
 /// Whatever happens, a client that is shown as active can be used.
 fn active_means_ready(world: &World, it: &SignedUp) {
-    let active = world.store.with(|t| t.clients.values().any(|c| c.status == ClientStatus::Active));
+    let active = world.store.with(|t| t.clients.values().any(|c| c.status() == ClientStatus::Active));
     if active {
         world.graph.with(|meta| {
             assert!(meta.numbers[&it.phone_number_id].number.is_connected());
@@ -132,16 +132,18 @@ async fn ended_well(world: &World, it: &SignedUp, case: &str) {
     });
     let client = world.store.with(|t| t.clients[&it.phone_number_id].clone());
     let grant = world.store.with(|t| t.grants[&client.grant_id].clone());
-    let stored =
-        world.seal.open(&client.sealed_pin.unwrap(), SealContext::ClientPin(&it.phone_number_id)).await;
-    let token = world.seal.open(&grant.token, SealContext::GrantToken(&grant.id)).await;
+    let stored = world
+        .seal
+        .open(client.sealed_pin.as_ref().unwrap(), SealContext::ClientPin(&it.phone_number_id))
+        .await;
+    let token = world.seal.open(&grant.token.unwrap(), SealContext::GrantToken(&grant.id)).await;
     assert_eq!(stored.ok(), pin, "{case}: the stored PIN is the one that Meta took");
     assert_eq!(token.unwrap(), it.token.expose(), "{case}");
     assert_eq!(calls, 1, "{case}: register calls");
     assert_eq!(allocations.len(), 1, "{case}: allocations");
     assert_eq!(grant.allocation_id.as_ref(), Some(&allocations[0].id), "{case}");
     assert_eq!(world.graph.acts("exchange_code"), 1, "{case}: the code works once");
-    assert_eq!(client.status, ClientStatus::Active, "{case}");
+    assert_eq!(client.status(), ClientStatus::Active, "{case}");
 }
 
 #[tokio::test]
