@@ -322,6 +322,7 @@ async fn a_send_whose_outcome_was_not_recorded_is_running_and_then_uncertain_and
     let desk = Desk::new().await;
     desk.world.steps.fault_next("finish_send (message)", Fault::FailBefore);
     assert!(desk.send(&keyed("k", "Hi")).await.is_err());
+    desk.world.clock.advance(Duration::from_secs(1));
     let (status, problem) = answered(desk.send(&keyed("k", "Hi")).await);
     assert_eq!((status, problem["code"].as_str()), (409, Some("request_running")));
     assert_eq!(problem["retryable"].as_bool(), Some(true));
