@@ -49,9 +49,9 @@ const CLIENTS_OF_BOT: usize = 2;
 const FIRST_RATE: f64 = 2.0;
 const RAMP: Duration = Duration::from_secs(6);
 const HIGHEST_RATE: f64 = 128.0;
-/// A rate is sustained if the queues are empty so long after it. The last message waits for its burst, is
-/// answered, and its answer is reported as read: three seconds where nothing waits.
-const SETTLED: Duration = Duration::from_secs(8);
+/// A rate is sustained if so long after it no message waits to be taken from a queue. What is delayed or at
+/// work does not count: a message whose conversation is busy waits for that, at any rate.
+const CAUGHT_UP: Duration = Duration::from_secs(3);
 /// Longest wait for a backlog of the search to go.
 const BACKLOG: Duration = Duration::from_secs(120);
 
@@ -199,7 +199,7 @@ impl Soak {
     }
 }
 
-/// Raises the rate until the queues do not empty in time any more; three quarters of the last good one,
+/// Raises the rate until work piles up on the queues; three quarters of the last good one,
 /// because recovery needs room.
 async fn highest_rate(wire: &Wire, load: &mut Load, clients: &[Client], progress: Progress) -> Result<f64> {
     // The first messages wait for processes to start.
@@ -209,14 +209,10 @@ async fn highest_rate(wire: &Wire, load: &mut Load, clients: &[Client], progress
     let mut rate = FIRST_RATE;
     while rate <= HIGHEST_RATE {
         load.run(clients, rate, RAMP, u64::MAX).await?;
-        let ended = Instant::now();
-        let settled = rest::queues_empty(wire, SETTLED).await?;
-        let words = if settled { "settled" } else { "not settled" };
-        progress.say(format!(
-            "ramp         {rate:.1} messages/s: {words} {:.1} s later",
-            ended.elapsed().as_secs_f64()
-        ));
-        if !settled {
+        let caught_up = rest::nothing_waits(wire, CAUGHT_UP).await?;
+        let words = if caught_up { "sustained" } else { "too much" };
+        progress.say(format!("ramp         {rate:.1} messages/s: {words}"));
+        if !caught_up {
             break;
         }
         sustained = rate;

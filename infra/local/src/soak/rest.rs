@@ -105,6 +105,21 @@ pub(super) async fn queues_empty(wire: &Wire, patience: Duration) -> Result<bool
     }
 }
 
+/// Waits until no message waits to be taken; whether that was in time.
+pub(super) async fn nothing_waits(wire: &Wire, patience: Duration) -> Result<bool> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let mut waiting = 0;
+        for name in QUEUES {
+            waiting += wire.depth(name).await?.waiting;
+        }
+        if waiting == 0 || Instant::now() >= deadline {
+            return Ok(waiting == 0);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
 async fn depth(wire: &Wire) -> Result<u64> {
     let mut total = 0;
     for name in QUEUES {
