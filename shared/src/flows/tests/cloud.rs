@@ -121,6 +121,7 @@ impl Cloud {
             self.replace_the_dead();
             // The schedule: a sweep that fails is made good by the next.
             let swept = self.process.reply(&self.world).sweep(100).await;
+            let swept = swept.and(self.process.reply(&self.world).report_unresolved(100).await);
             let queued = !self.world.queues.inbound().is_empty() || !self.world.queues.answers().is_empty();
             let working = queued || !self.inbound.is_empty() || !self.answers.is_empty();
             if !working && swept.is_ok() && !self.world.steps.is_dead() {

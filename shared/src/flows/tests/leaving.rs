@@ -101,14 +101,19 @@ fn nothing_is_left(world: &World, it: &SignedUp, case: &str) {
     });
 }
 
-#[tokio::test]
-async fn an_off_boarding_that_stopped_at_any_call_ends_the_same() {
+/// The calls of an off-boarding in which nothing goes wrong.
+pub(super) async fn calls() -> Vec<&'static str> {
     let world = World::new();
     let it = onboarded(&world).await;
     let before = world.steps.count();
     leave(&world, &it).await;
     nothing_is_left(&world, &it, "nothing went wrong");
-    let steps = world.steps.log().split_off(before);
+    world.steps.log().split_off(before)
+}
+
+#[tokio::test]
+async fn an_off_boarding_that_stopped_at_any_call_ends_the_same() {
+    let steps = calls().await;
     for (k, step) in steps.iter().enumerate() {
         for fault in FAULTS {
             let case = format!("{fault:?} at {k} ({step})");

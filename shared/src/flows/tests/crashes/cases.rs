@@ -31,6 +31,11 @@ cases! {
         "ingest and reply, answers first" => answers_first,
         "reply" => reply,
         "reply, Meta says too fast" => reply_too_fast,
+        "reply, Meta says too fast for a customer" => reply_too_fast_for_one,
+        "reply, Meta slows the app" => reply_app_slowed,
+        "reply, nobody pays" => reply_unpaid,
+        "reply, the token is dead" => reply_token_dead,
+        "reply, nobody tells what became of it" => reply_unresolved,
         "reply, the model is down" => reply_no_model,
         "reply, somebody else has the conversation" => reply_busy,
         "reply, its nudge was lost (sweep)" => sweep,
@@ -195,9 +200,44 @@ async fn reply(faults: Faults) -> Ran {
     end(cloud, &phone).await
 }
 
-async fn reply_too_fast(faults: Faults) -> Ran {
+/// Meta refuses the first send.
+async fn reply_refused(code: i64, faults: Faults) -> Ran {
     let (mut cloud, phone) = shop_with_a_burst().await;
-    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 130_429, "Too fast")));
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "Refused")));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_too_fast(faults: Faults) -> Ran {
+    reply_refused(130_429, faults).await
+}
+
+async fn reply_too_fast_for_one(faults: Faults) -> Ran {
+    reply_refused(131_056, faults).await
+}
+
+async fn reply_app_slowed(faults: Faults) -> Ran {
+    reply_refused(4, faults).await
+}
+
+async fn reply_unpaid(faults: Faults) -> Ran {
+    reply_refused(131_042, faults).await
+}
+
+async fn reply_token_dead(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.graph.with(|meta| meta.tokens.values_mut().for_each(|token| token.facts.is_valid = false));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_unresolved(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.steps.fault_next("send", Fault::FailAfter);
+    cloud.come_to_rest().await;
+    cloud.world.clock.advance(std::time::Duration::from_secs(20 * 60));
     cloud.begin(&faults);
     cloud.come_to_rest().await;
     end(cloud, &phone).await
