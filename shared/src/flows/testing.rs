@@ -80,7 +80,7 @@ pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> 
 #[derive(Default)]
 pub(super) struct Process {
     memory: ingest::Memory,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     pace: Pace,
 }
 
