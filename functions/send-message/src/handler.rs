@@ -83,6 +83,7 @@ where
     async fn send(&self, id: MessageId, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
         let draft = Draft::parse(members.all()).map_err(invalid_message)?;
         let client = self.client(bot, members.optional("phoneNumberId")?).await?;
+        self.check_restrictions(&client, &draft)?;
         let order = Order { id, client, draft };
         let conversation_id = self.conversation(&order).await?;
         self.check_window(&order, &conversation_id).await?;
@@ -101,7 +102,7 @@ where
             Some(phone) => store.client(&phone).await?.filter(|client| client.bot_id == *bot),
             None => {
                 let mut clients = store.clients_of(bot, None, 100).await?.items;
-                clients.retain(|client| client.status == ClientStatus::Active);
+                clients.retain(|client| client.status() == ClientStatus::Active);
                 if clients.len() > 1 {
                     return Err(ApiError::bad_request(
                         "phone_number_required",
@@ -113,14 +114,17 @@ where
             }
         };
         let client = client.ok_or_else(|| ApiError::not_found("client_not_found"))?;
-        if client.status != ClientStatus::Active {
-            return Err(ApiError::conflict(
-                "client_not_active",
-                "The client cannot send: its onboarding is not finished, or it is suspended.",
-                "Finish its onboarding, or look at its status in the list of clients.",
-            ));
+        if client.status() == ClientStatus::Active { Ok(client) } else { Err(not_active(&client)) }
+    }
+
+    /// What Meta forbids the client for now is refused before the call.
+    fn check_restrictions(&self, client: &Client, draft: &Draft) -> Result<(), ApiError> {
+        let is_template = !draft.needs_open_window();
+        let now = self.sender.clock.now();
+        match client.account.refuses(is_template, client.signed_up_at, now) {
+            Some(until) => Err(restricted(is_template).with_member("until", until.to_string())),
+            None => Ok(()),
         }
-        Ok(client)
     }
 
     async fn conversation(&self, order: &Order) -> Result<ConversationId, ApiError> {
@@ -189,6 +193,31 @@ where
             tracing::warn!(error = %shared::error::Chain(&error), "conversation not touched");
         }
     }
+}
+
+fn not_active(client: &Client) -> ApiError {
+    let error = ApiError::conflict(
+        "client_not_active",
+        "The client cannot send: its onboarding is not finished, it is suspended, or it left.",
+        "Finish its onboarding, or look at its status in the list of clients.",
+    );
+    match client.status_reason() {
+        Some((reason, _)) => error.with_member("statusReason", reason),
+        None => error,
+    }
+}
+
+fn restricted(is_template: bool) -> ApiError {
+    let detail = if is_template {
+        "Meta does not let this client write to customers first for now."
+    } else {
+        "Meta does not let this client answer customers for now."
+    };
+    ApiError::conflict(
+        "client_restricted",
+        detail,
+        "Wait until the restriction ends, or appeal against it at Meta.",
+    )
 }
 
 fn window_closed() -> ApiError {

@@ -49,6 +49,8 @@ pub enum NoAnswer {
     Paused,
     /// A dependency was down for longer than an answer is worth waiting for.
     GivenUp,
+    /// First recorded by a replay that was not asked to answer.
+    Replayed,
 }
 
 impl NoAnswer {
@@ -69,6 +71,7 @@ impl NoAnswer {
             Self::RefusedByMeta => "refused_by_meta",
             Self::Paused => "paused",
             Self::GivenUp => "given_up",
+            Self::Replayed => "replayed",
         }
     }
 }

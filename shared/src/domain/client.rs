@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Timestamp;
+use super::account::{Account, Change, NameDecision};
 use super::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use super::seal::Sealed;
 
@@ -83,12 +84,16 @@ pub struct Client {
     pub client_name: Option<String>,
     /// As Meta shows it, formatted.
     pub display_phone_number: Option<String>,
-    /// The display name that Meta approved.
+    /// The display name that Meta approved, as it was when the onboarding read it.
     pub verified_name: Option<String>,
-    /// `GREEN`, `YELLOW`, `RED`, `UNKNOWN` or what Meta adds.
+    /// `GREEN`, `YELLOW`, `RED`, `UNKNOWN` or what Meta adds, as it was when the onboarding read it.
     pub quality_rating: Option<String>,
-    /// Whether it can be used.
-    pub status: ClientStatus,
+    /// How far its onboarding brought it. Events may say otherwise: ask [`Client::status`].
+    pub stage: ClientStatus,
+    /// What Meta's events told since. Written by them alone, event by event.
+    pub account: Account,
+    /// When the signup began that the record is of. Events from before it say nothing of it.
+    pub signed_up_at: Timestamp,
     /// Whether the number also runs in the WhatsApp Business app (coexistence).
     pub on_biz_app: bool,
     /// Messages a second that Meta takes from it, if it is not the default.
@@ -116,7 +121,80 @@ impl Client {
     /// runs in the WhatsApp Business app. Meta raises it to [`HIGH_THROUGHPUT`] by itself.
     #[must_use]
     pub fn messages_per_second(&self) -> u32 {
-        self.throughput.unwrap_or(if self.on_biz_app { 20 } else { 80 })
+        let told = self.account.get("throughput").filter(|noted| noted.at >= self.signed_up_at);
+        match told.map(|noted| &noted.change) {
+            Some(Change::Throughput(rate)) => *rate,
+            _ => self.throughput.unwrap_or(if self.on_biz_app { 20 } else { 80 }),
+        }
+    }
+
+    /// Whether it can be used: what its onboarding achieved, and what events told since.
+    #[must_use]
+    pub fn status(&self) -> ClientStatus {
+        match self.stage {
+            _ if self.is_removed() => ClientStatus::Inactive,
+            ClientStatus::Active if self.account.suspension(self.signed_up_at).is_some() => {
+                ClientStatus::Suspended
+            }
+            stage => stage,
+        }
+    }
+
+    /// Why it cannot be used, in a stable word, and since when. `None` where no event is the reason.
+    #[must_use]
+    pub fn status_reason(&self) -> Option<(&'static str, Timestamp)> {
+        match self.account.removal(self.signed_up_at) {
+            Some((removal, at)) => Some((removal.as_str(), at)),
+            None => self.account.suspension(self.signed_up_at),
+        }
+    }
+
+    /// Whether it left us after its signup.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.account.removal(self.signed_up_at).is_some()
+    }
+
+    /// The number's quality: the newest that an event or the onboarding told.
+    #[must_use]
+    pub fn quality_rating(&self) -> Option<&str> {
+        let told = self.account.get("quality").filter(|noted| noted.at >= self.signed_up_at);
+        match told.map(|noted| &noted.change) {
+            Some(Change::Quality(rating)) => Some(rating),
+            _ => self.quality_rating.as_deref(),
+        }
+    }
+
+    /// The display name that Meta approved: the newest that an event or the onboarding told.
+    #[must_use]
+    pub fn verified_name(&self) -> Option<&str> {
+        match self.name_decision() {
+            Some((NameDecision { decision, name: Some(name), .. }, at))
+                if decision == "APPROVED" && at >= self.signed_up_at =>
+            {
+                Some(name)
+            }
+            _ => self.verified_name.as_deref(),
+        }
+    }
+
+    /// Meta's newest decision about a display name.
+    #[must_use]
+    pub fn name_decision(&self) -> Option<(&NameDecision, Timestamp)> {
+        let noted = self.account.get("name")?;
+        match &noted.change {
+            Change::Name(decision) => Some((decision, noted.at)),
+            _ => None,
+        }
+    }
+
+    /// To how many customers a day the business may write first; `None` until an event told.
+    #[must_use]
+    pub fn messaging_limit(&self) -> Option<&str> {
+        match &self.account.get("messaging_limit")?.change {
+            Change::MessagingLimit(limit) => Some(limit),
+            _ => None,
+        }
     }
 }
 

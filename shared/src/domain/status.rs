@@ -52,9 +52,8 @@ impl StatusEvent {
         if self.key.state != "failed" {
             return None;
         }
-        let body = json::value_of(&self.body);
-        let errors = body.pointer("/entry/0/changes/0/value/statuses/0/errors")?.as_array()?;
-        let codes = errors.iter().filter_map(|error| error["code"].as_i64());
+        let errors = member(&self.body, "errors")?;
+        let codes = errors.as_array()?.iter().filter_map(|error| error["code"].as_i64());
         codes.map(MetaError::of_code).find_map(|error| match error.remedy() {
             Remedy::Payment => Some(PauseReason::Payment),
             Remedy::Locked => Some(PauseReason::Locked),
@@ -201,16 +200,21 @@ impl Statuses {
             .find_map(|state| self.of(state).find_map(|fact| self.member(fact, "pricing")))
     }
 
-    /// A member of the status that told a fact; null counts as missing.
+    /// A member of the status that told a fact.
     fn member(&self, fact: &StatusFact, name: &str) -> Option<Value> {
-        let mut body = json::value_of(self.body(&fact.hash)?);
-        let status = body.pointer_mut("/entry/0/changes/0/value/statuses/0")?;
-        status.get_mut(name).map(Value::take).filter(|value| !value.is_null())
+        member(self.body(&fact.hash)?, name)
     }
 
     fn of(&self, state: &str) -> impl Iterator<Item = &StatusFact> {
         self.facts.iter().filter(move |(key, _)| key.state == state).map(|(_, fact)| fact)
     }
+}
+
+/// A member of the status in a body of one; null counts as missing.
+fn member(body: &str, name: &str) -> Option<Value> {
+    let mut body = json::value_of(body);
+    let status = body.pointer_mut("/entry/0/changes/0/value/statuses/0")?;
+    status.get_mut(name).map(Value::take).filter(|value| !value.is_null())
 }
 
 impl FromIterator<(StatusKey, StatusFact)> for Statuses {

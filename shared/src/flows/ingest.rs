@@ -22,8 +22,9 @@ use crate::domain::status::{StatusEvent, Statuses};
 use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, Quarantine, Quarantined, ReadClients, RecordEvents,
-    RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, NoteAccounts, Quarantine, Quarantined, ReadClients,
+    RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, StartOffboardings,
+    TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
@@ -65,6 +66,8 @@ pub trait Records:
     + TouchClients
     + MarkClients
     + RecordEvents
+    + NoteAccounts
+    + StartOffboardings
     + Quarantine
     + Blobs
 {
@@ -78,6 +81,8 @@ impl<T> Records for T where
         + TouchClients
         + MarkClients
         + RecordEvents
+        + NoteAccounts
+        + StartOffboardings
         + Quarantine
         + Blobs
 {
@@ -103,6 +108,14 @@ impl std::ops::AddAssign for Tally {
         self.other += more.other;
         self.quarantined += more.quarantined;
     }
+}
+
+/// How a parcel came.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    received_at: Timestamp,
+    /// A replay that is not answered.
+    silent: bool,
 }
 
 /// What one process remembers between parcels.
@@ -134,19 +147,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     /// # Errors
     /// [`StoreError`]: the parcel must come again.
     pub async fn parcel(&self, parcel: &Parcel) -> Result<Tally, StoreError> {
+        let arrival = Arrival { received_at: parcel.received_at, silent: parcel.silent };
         match &parcel.content {
-            Content::Body(body) => self.body(body, parcel.received_at).await,
-            Content::Part { header, base64 } => self.part(header, base64, parcel.received_at).await,
+            Content::Body(body) => self.body(body, arrival).await,
+            Content::Part { header, base64 } => self.part(header, base64, arrival).await,
         }
     }
 
     /// Stores a part; the last one to arrive, whichever it is, puts the whole together.
-    async fn part(
-        &self,
-        header: &PartHeader,
-        base64: &str,
-        received_at: Timestamp,
-    ) -> Result<Tally, StoreError> {
+    async fn part(&self, header: &PartHeader, base64: &str, arrival: Arrival) -> Result<Tally, StoreError> {
+        let received_at = arrival.received_at;
         let Ok(bytes) = STANDARD.decode(base64) else {
             return self.quarantine(base64.as_bytes(), "damaged_part", received_at).await;
         };
@@ -157,7 +167,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         };
         match join(&parts, &header.name) {
             Ok(whole) => match std::str::from_utf8(&whole) {
-                Ok(body) => self.body(body, received_at).await,
+                Ok(body) => self.body(body, arrival).await,
                 Err(_) => self.quarantine(&whole, NotAWebhook::Shape.reason(), received_at).await,
             },
             Err(error) => {
@@ -167,13 +177,14 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         }
     }
 
-    async fn body(&self, body: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn body(&self, body: &str, arrival: Arrival) -> Result<Tally, StoreError> {
+        let Arrival { received_at, silent } = arrival;
         let pieces = match pieces(body) {
             Ok(pieces) => pieces,
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
         };
         let results: Vec<_> = stream::iter(&pieces)
-            .map(async |piece| (piece, self.piece(piece, received_at).await))
+            .map(async |piece| (piece, self.piece(piece, arrival).await))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -195,18 +206,19 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Some(error) if failed.len() == pieces.len() => Err(error),
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
-                let alone: Vec<Parcel> =
-                    failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
+                let alone = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at));
+                let alone: Vec<Parcel> = alone.map(|parcel| Parcel { silent, ..parcel }).collect();
                 self.inbound.send_inbound(&alone, ALONE_AFTER).await?;
                 Ok(tally)
             }
         }
     }
 
-    async fn piece(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn piece(&self, piece: &Piece<'_>, arrival: Arrival) -> Result<Tally, StoreError> {
+        let received_at = arrival.received_at;
         match piece.list {
             List::Messages => match piece.message() {
-                Ok(message) => self.message(piece, message, received_at).await,
+                Ok(message) => self.message(piece, message, arrival).await,
                 Err(error) => {
                     let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
                     Ok(Tally { messages: 1, ..kept })
@@ -228,7 +240,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         &self,
         piece: &Piece<'_>,
         incoming: IncomingMessage,
-        received_at: Timestamp,
+        arrival: Arrival,
     ) -> Result<Tally, StoreError> {
         let now = self.clock.now();
         let phone = &incoming.phone_number_id;
@@ -250,11 +262,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             conversation_id: ConversationId::new(phone, &customer),
             customer: incoming.sender.clone(),
             kind: incoming.kind.clone(),
-            at: incoming.at.unwrap_or(received_at),
+            at: incoming.at.unwrap_or(arrival.received_at),
             recorded_at: now,
             raw: keep(self.store, piece.body().as_bytes(), expires_at).await?,
             reply_to: incoming.reply_to.clone(),
-            answer: client.is_some().then(|| self.first_answer(&incoming, now)),
+            answer: client.is_some().then(|| self.first_answer(&incoming, now, arrival.silent)),
             sending: None,
             statuses: Statuses::default(),
             expires_at,
@@ -265,7 +277,8 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         };
         if let Some(client) = &client {
             self.touch(client, &message).await?;
-            if matches!(answer, Some(Answer::Pending { .. })) {
+            // One that waits already is found without a silent replay's help.
+            if matches!(answer, Some(Answer::Pending { .. })) && !arrival.silent {
                 self.answers
                     .send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst)
                     .await?;
@@ -275,11 +288,13 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     /// Groups are not answered: a bot that talks to many people at once is nobody's task bot.
-    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp) -> Answer {
-        if wants_answer(&incoming.kind) && incoming.group.is_none() {
-            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
-        } else {
+    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp, silent: bool) -> Answer {
+        if !wants_answer(&incoming.kind) || incoming.group.is_some() {
             Answer::None(NoAnswer::Type, None)
+        } else if silent {
+            Answer::None(NoAnswer::Replayed, None)
+        } else {
+            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
         }
     }
 
@@ -398,7 +413,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
                 .and_then(|id| id.parse::<BusinessId>().ok()),
             raw: keep(self.store, body.as_bytes(), None).await?,
         };
-        self.store.record_event(&event).await?;
+        let at = self.store.record_event(&event).await?;
+        if piece.list == List::Change {
+            // Never later than we heard of it: an event from the future would outdo all to come.
+            self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+        }
         Ok(Tally { other: 1, ..Tally::default() })
     }
 
@@ -416,5 +435,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 }
 
+mod accounts;
 #[cfg(test)]
 mod tests;

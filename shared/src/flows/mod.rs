@@ -2,14 +2,20 @@
 
 pub mod exchange;
 pub mod ingest;
+pub mod offboard;
 pub mod onboard;
 pub mod pace;
 pub mod receive;
+pub mod recovery;
 pub mod reply;
 pub mod send;
 pub mod tokens;
 
+#[cfg(test)]
+mod invariants;
 mod raws;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -138,7 +138,9 @@ where
             ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
             // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
             // the tries end.
-            ConversationClaim::Unknown => self.postpone(&message, FIRST_PAUSE, NoAnswer::GivenUp).await,
+            ConversationClaim::Unknown => {
+                self.postpone(&message, FIRST_PAUSE, NoAnswer::GivenUp).await.map(drop)
+            }
         }
     }
 
@@ -182,36 +184,41 @@ where
         let history = self.store().recent_messages(&conversation.id, HISTORY).await?;
         let (newest, older) = burst(message, &history);
         for superseded in older {
-            self.supersede(&superseded, &newest, conversation).await?;
+            if !self.supersede(&superseded, &newest, conversation).await? {
+                // Answers come in order: the older one's next nudge goes on with the newest.
+                return Ok(());
+            }
         }
         if was_put_off(&newest, self.now()) {
             return Ok(());
         }
-        self.answer(&newest, conversation, &history).await
+        self.answer(&newest, conversation, &history).await.map(drop)
     }
 
     /// An older message of the burst is answered with the newest, unless its own answer is on its way.
+    /// Whether it has ended.
     async fn supersede(
         &self,
         message: &Message,
         newest: &Message,
         conversation: &Conversation,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if self.store().message(&MessageId::answer_to(&message.id)).await?.is_some() {
             return self.answer(message, conversation, &[]).await;
         }
         let answer = Answer::None(NoAnswer::Superseded, Some(MessageId::answer_to(&newest.id)));
-        self.settle(message, &answer).await
+        self.settle(message, &answer).await.map(|()| true)
     }
 
+    /// Whether it has ended; else it comes again.
     async fn answer(
         &self,
         message: &Message,
         conversation: &Conversation,
         history: &[Message],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         match self.attempt(message, conversation, history).await? {
-            Ended::With(answer) => self.settle(message, &answer).await,
+            Ended::With(answer) => self.settle(message, &answer).await.map(|()| true),
             Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
         }
     }
@@ -231,20 +238,21 @@ where
     }
 
     /// Tries again after the pause, or longer after several tries; ends the answer where that is too late.
+    /// Whether it has ended.
     async fn postpone(
         &self,
         message: &Message,
         pause: Duration,
         otherwise: NoAnswer,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts(message).min(9)).min(LONGEST_PAUSE));
         let pause = scattered(pause, self.random.bytes());
         let due_at = self.now() + pause;
         if due_at > message.recorded_at + WORTH_WAITING {
-            return self.settle(message, &Answer::None(otherwise, None)).await;
+            return self.settle(message, &Answer::None(otherwise, None)).await.map(|()| true);
         }
         self.store().postpone_answer(&message.id, due_at).await?;
-        self.nudge_again(&message.id, pause).await
+        self.nudge_again(&message.id, pause).await.map(|()| false)
     }
 
     async fn attempt(
@@ -291,7 +299,8 @@ where
 
     fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
         let now = self.now();
-        if client.status != ClientStatus::Active {
+        let is_restricted = client.account.refuses(false, client.signed_up_at, now).is_some();
+        if client.status() != ClientStatus::Active || is_restricted {
             return Some(NoAnswer::ClientInactive);
         }
         if !bot.settings.enabled {

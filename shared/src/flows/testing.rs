@@ -1,11 +1,16 @@
 //! Flows wired to the fake world, and webhooks as Meta sends them.
 
+mod orders;
+
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::exchange::Exchange;
 use super::ingest::{self, Ingest};
+use super::offboard::Offboard;
 use super::onboard::{self, Onboard, Partner};
 use super::pace::Pace;
 use super::reply::{self, Reply};
@@ -14,12 +19,15 @@ use super::tokens::Tokens;
 use crate::domain::answer::Answer;
 use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
 use crate::domain::message::Message;
+use crate::domain::onboarding::{Claims, SignupEvent};
 use crate::domain::parcel::{Content, Parcel};
 use crate::ports::Clock;
 use crate::testing::{
     CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryQueues, MemoryStore,
-    SentMessage, World,
+    SentMessage, SignedUp, World,
 };
+
+pub(super) use orders::{Order, Told};
 
 /// Longer than any claim or lease of the flows under test.
 pub(super) const PAST_ALL_CLAIMS: Duration = Duration::from_secs(100);
@@ -67,6 +75,20 @@ pub(super) fn solution_partner() -> onboard::Settings {
 pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOnboard<'a> {
     let parts: &crate::testing::Parts = world;
     Onboard {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+        settings,
+    }
+}
+
+pub(super) type TestOffboard<'a> = Offboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+
+pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOffboard<'a> {
+    let parts: &crate::testing::Parts = world;
+    Offboard {
         store: &parts.store,
         seal: &parts.seal,
         graph: &parts.graph,
@@ -157,7 +179,7 @@ pub(super) fn webhook(phone: &PhoneNumberId, mut value: Value) -> String {
 }
 
 pub(super) fn parcel(world: &World, body: impl Into<String>) -> Parcel {
-    Parcel { content: Content::Body(body.into()), received_at: world.clock.now() }
+    Parcel { content: Content::Body(body.into()), received_at: world.clock.now(), silent: false }
 }
 
 /// The record of a message.
@@ -169,4 +191,21 @@ pub(super) fn message(world: &World, id: &str) -> Message {
 /// The text of a message that Meta took.
 pub(super) fn text_sent(sent: &SentMessage) -> &str {
     sent.message["text"]["body"].as_str().unwrap_or_default()
+}
+
+/// What the page knows of a finished signup.
+pub(super) fn claims(it: &SignedUp) -> Claims {
+    Claims {
+        waba_id: Some(it.waba_id.clone()),
+        phone_number_id: Some(it.phone_number_id.clone()),
+        event: Some(SignupEvent::Finish),
+        ..Claims::default()
+    }
+}
+
+/// The header that Meta signs a body with.
+pub(super) fn signature(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }

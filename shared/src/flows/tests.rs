@@ -1,6 +1,10 @@
 //! Promises that hold across flows, with every outside call going wrong in every way.
 
 mod answering;
+mod cloud;
+mod crashes;
+mod leaving;
 mod onboarding;
 mod secrets;
+mod splits;
 mod statuses;

@@ -31,7 +31,8 @@ pub struct Opened {
 pub struct Tokens(Mutex<HashMap<GrantId, (Opened, Timestamp)>>);
 
 impl Tokens {
-    /// The grant's token; `None` if there is no such grant, or its token is known to be dead.
+    /// The grant's token; `None` if there is no such grant, its token is known to be dead, or its client left
+    /// and its token is deleted.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read or opened.
@@ -48,7 +49,8 @@ impl Tokens {
         }
         let grant = grants.grant(id).await?.filter(|grant| grant.dead_since.is_none());
         let Some(grant) = grant else { return Ok(None) };
-        let opened = seal.open(&grant.token, SealContext::GrantToken(id)).await?;
+        let Some(sealed) = &grant.token else { return Ok(None) };
+        let opened = seal.open(sealed, SealContext::GrantToken(id)).await?;
         let token = AccessToken::try_from(opened).map_err(|e| StoreError::corrupt("grants", e))?;
         let opened = Opened { token, version: grant.token_version };
         self.keep(id.clone(), opened.clone(), now);

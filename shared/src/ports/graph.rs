@@ -64,6 +64,13 @@ pub trait AccountGraph: Send + Sync {
         token: &AccessToken,
     ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
+    /// Ends the subscription of our app. Repeating is harmless.
+    fn unsubscribe(
+        &self,
+        waba: &WabaId,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+
     /// Registers the number with a PIN. Costs one of 10 calls per 72 hours, also when refused.
     fn register(
         &self,
@@ -109,6 +116,16 @@ pub trait PartnerGraph: Send + Sync {
         currency: &str,
     ) -> impl Future<Output = Result<AllocationId, GraphError>> + Send;
 
+    /// How an allocation stands.
+    fn allocation(
+        &self,
+        allocation: &AllocationId,
+    ) -> impl Future<Output = Result<AllocationState, GraphError>> + Send;
+
+    /// Revokes an allocation: all accounts of its business lose our credit line at once.
+    fn revoke_credit(&self, allocation: &AllocationId)
+    -> impl Future<Output = Result<(), GraphError>> + Send;
+
     /// The existing business token of a client business (`fetch_only`).
     fn fetch_business_token(
         &self,
@@ -142,6 +159,15 @@ pub struct Account {
     pub name: Option<String>,
     /// Its billing currency, if it has one.
     pub currency: Option<String>,
+}
+
+/// An allocation of our credit line as Meta shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllocationState {
+    /// Whom it pays for.
+    pub business_id: Option<BusinessId>,
+    /// Whether it was revoked.
+    pub is_deleted: bool,
 }
 
 /// A number as Meta shows it.

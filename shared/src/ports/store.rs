@@ -2,16 +2,19 @@
 //! conditional, and a lost race is a value.
 
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
+    WabaId, Wamid,
 };
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
 use crate::domain::rate::{Brake, PairTurn, RateKey};
@@ -76,12 +79,13 @@ pub enum ClientClaim {
 /// Writing of clients by an onboarding. IAM: `dynamodb:UpdateItem`, `dynamodb:GetItem` on clients.
 pub trait WriteClients: Send + Sync {
     /// Makes the number this onboarding's: creates it, or takes over one of the same bot, or one that is
-    /// neither active nor suspended elsewhere. An existing record keeps `sealed_pin`, `created_at` and,
-    /// under the same bot, `status` and `onboarded_at`; the ids and the name are the new ones.
+    /// neither active nor suspended elsewhere. An existing record keeps `sealed_pin`, `created_at`, `account`
+    /// and, under the same bot, `stage` and `onboarded_at`; the ids, the name and `signed_up_at` are the new
+    /// ones. One that had left is being onboarded again, until this onboarding says otherwise.
     fn claim_client(&self, wanted: &Client) -> impl Future<Output = Stored<ClientClaim>> + Send;
 
     /// Writes the record if it is still this onboarding's and bot's; `false` if it is not (nothing
-    /// changed). Leaves `last_message_at` and `pause` as they are.
+    /// changed). Leaves `last_message_at`, `pause` and `account` as they are.
     fn save_client(&self, client: &Client) -> impl Future<Output = Stored<bool>> + Send;
 }
 
@@ -103,18 +107,43 @@ pub trait MarkClients: Send + Sync {
         pause: Option<&Pause>,
     ) -> impl Future<Output = Stored<bool>> + Send;
 
-    /// Sets how many messages a second Meta takes; `None` = the default.
-    fn set_throughput(
-        &self,
-        id: &PhoneNumberId,
-        throughput: Option<u32>,
-    ) -> impl Future<Output = Stored<()>> + Send;
-
     /// Notes since when the client needs a new signup, or that it needs none any more.
     fn set_reconnect(
         &self,
         id: &PhoneNumberId,
         since: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What Meta's events tell of clients. IAM: `dynamodb:Query` on the index `byWaba` of clients,
+/// `dynamodb:BatchGetItem` and `UpdateItem` on clients.
+pub trait NoteAccounts: Send + Sync {
+    /// The clients of an account. Which they are is of a moment ago, how they stand is consistent.
+    fn clients_on(&self, waba: &WabaId) -> impl Future<Output = Stored<Vec<Client>>> + Send;
+
+    /// Takes an event over into `account`, unless a newer one of its aspect is known. Answers the client as it
+    /// then stands; `None` if there is none. May be repeated.
+    fn note_account(
+        &self,
+        id: &PhoneNumberId,
+        noted: &Noted,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<Option<Client>>> + Send;
+}
+
+/// What off-boarding needs of clients. IAM: `dynamodb:Query` on the index `byBusiness` of clients,
+/// `dynamodb:BatchGetItem` and `UpdateItem` on clients.
+pub trait LeaveClients: Send + Sync {
+    /// The clients of a business, under all bots and accounts. Which they are is of a moment ago, how they
+    /// stand is consistent.
+    fn clients_of_business(&self, business: &BusinessId) -> impl Future<Output = Stored<Vec<Client>>> + Send;
+
+    /// Deletes the sealed PIN of a client that is still this onboarding's; nothing otherwise.
+    fn forget_pin(
+        &self,
+        id: &PhoneNumberId,
+        onboarding: &OnboardingId,
+        now: Timestamp,
     ) -> impl Future<Output = Stored<()>> + Send;
 }
 
@@ -260,6 +289,31 @@ pub trait OpenOnboardings: Send + Sync {
     /// Gives it back, if `owner` still has it.
     fn release_business(&self, business: &BusinessId, owner: &str)
     -> impl Future<Output = Stored<()>> + Send;
+}
+
+// ---- off-boardings ---------------------------------------------------------------------------
+
+/// IAM: `dynamodb:PutItem` on onboardings, where off-boardings are too.
+pub trait StartOffboardings: Send + Sync {
+    /// Creates it, unless the id is taken: then nothing changes.
+    fn start_offboarding(&self, new: &Offboarding) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// Off-boardings at work. IAM: `dynamodb:Query` on the index `openByNextTry`, `GetItem` and `UpdateItem` on
+/// onboardings.
+pub trait Offboardings: Send + Sync {
+    /// Those whose next try is due, the longest due first. Of a moment ago.
+    fn due_offboardings(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<OffboardingId>>> + Send;
+
+    /// Consistent.
+    fn offboarding(&self, id: &OffboardingId) -> impl Future<Output = Stored<Option<Offboarding>>> + Send;
+
+    /// Writes it if its stored `attempts` are one less; `false` if another run was faster (nothing changed).
+    fn save_offboarding(&self, it: &Offboarding) -> impl Future<Output = Stored<bool>> + Send;
 }
 
 // ---- messages --------------------------------------------------------------------------------
@@ -502,8 +556,9 @@ pub struct AccountEvent {
 
 /// Keeping of events. IAM: `dynamodb:PutItem` on events.
 pub trait RecordEvents: Send + Sync {
-    /// Writes it; a repetition changes nothing.
-    fn record_event(&self, event: &AccountEvent) -> impl Future<Output = Stored<()>> + Send;
+    /// Writes it; a repetition changes nothing. Answers the time of its first arrival's record: an event
+    /// that Meta does not date has that one, however often it comes.
+    fn record_event(&self, event: &AccountEvent) -> impl Future<Output = Stored<Timestamp>> + Send;
 }
 
 /// IAM: `dynamodb:Query` on events.
@@ -531,7 +586,8 @@ pub struct Quarantined {
 
 /// IAM: `dynamodb:PutItem` on quarantine.
 pub trait Quarantine: Send + Sync {
-    /// Writes it; a repetition changes nothing.
+    /// Writes it; a repetition changes nothing, but takes the mark off an item that somebody takes out
+    /// ([`super::EmptyQuarantine`]): it must stay.
     fn quarantine(&self, item: &Quarantined) -> impl Future<Output = Stored<()>> + Send;
 }
 

@@ -39,6 +39,11 @@ impl FakeModel {
         lock(&self.state).scripted.push_back(answer);
     }
 
+    /// Forgets what was scripted.
+    pub fn forget_script(&self) {
+        lock(&self.state).scripted.clear();
+    }
+
     /// Everything that it was asked, in order.
     #[must_use]
     pub fn prompts(&self) -> Vec<Prompt> {

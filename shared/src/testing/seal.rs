@@ -29,6 +29,12 @@ impl FakeSeal {
     pub fn new(steps: Steps) -> Self {
         Self { steps, sealed: AtomicU64::new(0) }
     }
+
+    /// What was sealed, if it was for this context; not a call.
+    #[must_use]
+    pub fn opened(&self, sealed: &Sealed, context: SealContext<'_>) -> Option<String> {
+        decrypt(sealed.ciphertext(), context).ok()
+    }
 }
 
 impl Seal for FakeSeal {

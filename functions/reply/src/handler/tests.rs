@@ -59,7 +59,7 @@ async fn asked() -> World {
     };
     let body = event(INBOUND)["Records"][0]["body"].as_str().unwrap().to_owned();
     let body = body.replace("117700000000001", client.phone_number_id.as_ref());
-    let parcel = Parcel { content: Content::Body(body), received_at: world.clock.now() };
+    let parcel = Parcel { content: Content::Body(body), received_at: world.clock.now(), silent: false };
     ingest.parcel(&parcel).await.unwrap();
     world
 }

@@ -1,7 +1,8 @@
+use shared::domain::account::{Ban, Change, Noted, Removal, Restriction};
 use shared::domain::rate::RateKey;
 use shared::flows::pace::Pace;
 use shared::flows::tokens::Tokens;
-use shared::ports::Rates;
+use shared::ports::{NoteAccounts, Rates};
 use shared::testing::{Fault, GraphFault, Sample, World, answered, refusal, refused};
 
 use super::*;
@@ -179,12 +180,57 @@ async fn several_numbers_must_be_told_apart_and_one_needs_no_name() {
 #[tokio::test]
 async fn a_client_that_is_not_active_cannot_send() {
     let desk = Desk::new().await;
-    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.stage = ClientStatus::Suspended));
     let mut body = text("Hi");
     body["phoneNumberId"] = json!(desk.client.phone_number_id);
     assert_eq!(refused(desk.send(&plain(&body)).await), (409, "client_not_active".to_owned()));
     assert_eq!(refused(desk.send(&plain(&text("Hi"))).await), (404, "client_not_found".to_owned()));
     desk.nothing_happened();
+}
+
+/// What an event of Meta's tells of the client.
+async fn told(desk: &Desk, change: Change) {
+    let now = desk.world.clock.now();
+    let noted = Noted { at: now, change };
+    desk.world.store.note_account(&desk.client.phone_number_id, &noted, now).await.unwrap();
+}
+
+fn template() -> Value {
+    json!({"botId": "demo-bakery", "to": CUSTOMER, "type": "template",
+           "template": {"name": "ready", "language": {"code": "en"}}})
+}
+
+#[tokio::test]
+async fn a_client_that_meta_stopped_cannot_send_and_the_reason_is_named() {
+    for (change, reason) in [
+        (Change::Ban(Ban::Disabled), "banned"),
+        (Change::Removed(Removal::PartnerRemoved), "partner_removed"),
+    ] {
+        let desk = Desk::new().await;
+        told(&desk, change).await;
+        let mut body = text("Hi");
+        body["phoneNumberId"] = json!(desk.client.phone_number_id);
+        let (status, answer) = answered(desk.send(&plain(&body)).await);
+        assert_eq!((status, answer["code"].as_str()), (409, Some("client_not_active")));
+        assert_eq!(answer["statusReason"], reason);
+        desk.nothing_happened();
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_write_first_still_answers_until_the_restriction_ends() {
+    let desk = Desk::new().await;
+    desk.window_ends(desk.world.clock.now() + Duration::from_secs(9999)).await;
+    let until = desk.world.clock.now() + Duration::from_secs(600);
+    let kind = "RESTRICTED_BIZ_INITIATED_MESSAGING".to_owned();
+    told(&desk, Change::Restriction(Restriction { kind, until: Some(until) })).await;
+    let (status, answer) = answered(desk.send(&plain(&template())).await);
+    assert_eq!((status, answer["code"].as_str()), (409, Some("client_restricted")));
+    assert_eq!(answer["until"], until.to_string());
+    desk.nothing_happened();
+    assert_eq!(answered(desk.send(&plain(&text("Hi"))).await).0, 200);
+    desk.world.clock.set(until);
+    assert_eq!(answered(desk.send(&plain(&template())).await).0, 200);
 }
 
 #[tokio::test]

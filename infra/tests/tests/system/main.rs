@@ -5,6 +5,7 @@
 //! wrote stays in the target folder until the next run; a failure says where.
 #![allow(clippy::unwrap_used, reason = "a test program")]
 
+mod accounts;
 mod answers;
 mod browser;
 mod chromium;
@@ -15,6 +16,7 @@ mod large;
 mod onboarding;
 mod outages;
 mod pages;
+mod recovery;
 mod refusals;
 mod secrets;
 mod sending;
@@ -40,11 +42,14 @@ fn main() -> ExitCode {
         // Those that must be alone come first: everybody waits for them.
         exchange::cases(),
         outages::cases(),
+        accounts::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),
         corpus::cases(),
         contracts::cases(),
+        // Its poison needs minutes to die.
+        recovery::cases(),
         answers::cases(),
         sending::cases(),
         stops::cases(),

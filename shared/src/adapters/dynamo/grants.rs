@@ -31,7 +31,7 @@ struct Record {
     grant_id: GrantId,
     bot_id: BotId,
     business_id: BusinessId,
-    token: Sealed,
+    token: Option<Sealed>,
     token_version: u64,
     dead_since: Option<Millis>,
     token_expires_at: Option<Millis>,

@@ -12,6 +12,7 @@ mod expression;
 mod grants;
 mod idempotency;
 mod messages;
+mod offboardings;
 mod onboardings;
 mod quarantine;
 mod rates;

@@ -6,15 +6,17 @@ use super::{
     Quarantine, Rates, Stored,
 };
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
 };
 use crate::domain::message::{Message, Sending};
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
 use crate::domain::rate::{Brake, PairTurn, RateKey};
@@ -24,7 +26,7 @@ use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
     self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
-    SavedResponse, SendOutcome, Started,
+    SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -144,8 +146,15 @@ delegate! {
     }
     ports::MarkClients, clients {
         change_pause(self, id: &PhoneNumberId, known: Option<&Pause>, pause: Option<&Pause>) -> bool;
-        set_throughput(self, id: &PhoneNumberId, throughput: Option<u32>) -> ();
         set_reconnect(self, id: &PhoneNumberId, since: Option<Timestamp>) -> ();
+    }
+    ports::NoteAccounts, clients {
+        clients_on(self, waba: &WabaId) -> Vec<BusinessClient>;
+        note_account(self, id: &PhoneNumberId, noted: &Noted, now: Timestamp) -> Option<BusinessClient>;
+    }
+    ports::LeaveClients, clients {
+        clients_of_business(self, business: &BusinessId) -> Vec<BusinessClient>;
+        forget_pin(self, id: &PhoneNumberId, onboarding: &OnboardingId, now: Timestamp) -> ();
     }
     ports::ReadGrants, grants {
         grant(self, id: &GrantId) -> Option<Grant>;
@@ -177,6 +186,14 @@ delegate! {
         due_onboardings(self, now: Timestamp, limit: usize) -> Vec<OnboardingId>;
         lease_business(self, business: &BusinessId, owner: &str, now: Timestamp, until: Timestamp) -> bool;
         release_business(self, business: &BusinessId, owner: &str) -> ();
+    }
+    ports::StartOffboardings, onboardings {
+        start_offboarding(self, new: &Offboarding) -> ();
+    }
+    ports::Offboardings, onboardings {
+        due_offboardings(self, now: Timestamp, limit: usize) -> Vec<OffboardingId>;
+        offboarding(self, id: &OffboardingId) -> Option<Offboarding>;
+        save_offboarding(self, it: &Offboarding) -> bool;
     }
     ports::RecordMessages, messages {
         record_message(self, message: &Message) -> Recorded;
@@ -219,13 +236,22 @@ delegate! {
         conversation(self, id: &ConversationId) -> Option<Conversation>;
     }
     ports::RecordEvents, events {
-        record_event(self, event: &AccountEvent) -> ();
+        record_event(self, event: &AccountEvent) -> Timestamp;
     }
     ports::ReadEvents, events {
         partner_added(self, waba: &WabaId, since: Timestamp) -> Option<BusinessId>;
     }
+    ports::ListEvents, events {
+        events_of(self, owner: &str, after: Option<&str>, limit: usize) -> Page<AccountEvent>;
+    }
     ports::Quarantine, quarantine {
         quarantine(self, item: &Quarantined) -> ();
+    }
+    ports::EmptyQuarantine, quarantine {
+        quarantined(self, id: &str) -> Option<Quarantined>;
+        quarantined_on(self, shelf: Shelf, after: Option<&str>, limit: usize) -> Page<Quarantined>;
+        mark_quarantined(self, id: &str, token: &str) -> bool;
+        remove_quarantined(self, id: &str, token: &str) -> bool;
     }
     ports::Blobs, blobs {
         put_part(self, header: &PartHeader, bytes: &[u8], expires_at: Option<Timestamp>) -> ();

@@ -62,6 +62,10 @@ impl AccountGraph for Graph {
         self.post(&[waba.as_ref(), "subscribed_apps"]).token(token).done().await
     }
 
+    async fn unsubscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
+        self.delete(&[waba.as_ref(), "subscribed_apps"]).token(token).done().await
+    }
+
     async fn register(
         &self,
         phone: &PhoneNumberId,

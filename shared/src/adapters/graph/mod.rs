@@ -148,6 +148,10 @@ impl Graph {
         self.call(Method::POST, path)
     }
 
+    fn delete(&self, path: &[&str]) -> Call<'_> {
+        self.call(Method::DELETE, path)
+    }
+
     fn call(&self, method: Method, path: &[&str]) -> Call<'_> {
         let mut address = self.base.clone();
         address.path_segments_mut().expect("its path was extended before").extend(path);

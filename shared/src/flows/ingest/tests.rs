@@ -231,7 +231,7 @@ async fn damaged_parts_are_kept_in_quarantine() {
     let received_at = inbox.world.clock.now();
     let header = PartHeader { name: "n".to_owned(), index: 0, count: 1 };
     let content = Content::Part { header, base64: "not base64!".to_owned() };
-    inbox.take(&Parcel { content, received_at }).await.unwrap();
+    inbox.take(&Parcel { content, received_at, silent: false }).await.unwrap();
     let mut reasons = inbox.quarantined();
     reasons.sort();
     assert_eq!(reasons, ["damaged_part", "damaged_parts"]);
@@ -422,3 +422,5 @@ async fn a_failure_that_stops_the_client_pauses_it_and_an_old_or_another_one_doe
         assert_eq!(pause, expected, "{code} after {minutes} minutes");
     }
 }
+
+mod accounts;

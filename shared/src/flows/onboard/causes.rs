@@ -105,6 +105,17 @@ pub(super) fn grant_invalid(detail: &str) -> Stop {
     ).into()
 }
 
+/// The client left while it was signing up.
+pub(super) fn removed() -> Stop {
+    Cause::new(
+        "client_removed",
+        Turn::NewSignup,
+        "The business removed us from its account while the signup was at work.",
+        "Sign up again if that was not meant.",
+    )
+    .into()
+}
+
 pub(super) fn person(code: &str, detail: &str, action: &str) -> Stop {
     Cause::new(code, Turn::Person, detail, action).into()
 }

@@ -155,7 +155,7 @@ async fn a_bot_that_is_off_a_person_who_writes_and_a_closed_window_are_named() {
             |chat| {
                 chat.world
                     .store
-                    .with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+                    .with(|t| t.clients.values_mut().for_each(|c| c.stage = ClientStatus::Suspended));
             },
             NoAnswer::ClientInactive,
         ),
@@ -494,4 +494,19 @@ async fn a_dead_token_ends_the_answer_as_client_inactive_and_the_message_is_kept
     chat.receive("wamid.B", "Still there?").await;
     assert!(is_none(&chat.answer("wamid.B").await, NoAnswer::ClientInactive), "intake goes on");
     assert_eq!(chat.world.graph.calls("send"), 1, "Meta is not asked again");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_still_on_its_way_is_sent_before_the_next_one() {
+    let chat = Chat::with("wamid.A").await;
+    chat.world.graph.fail_next("send", GraphFault::NotSent);
+    assert!(matches!(chat.answer("wamid.A").await, Answer::Pending { .. }));
+    chat.world.clock.advance(PAST_ALL_CLAIMS);
+    chat.receive("wamid.B", "Anybody there?").await;
+    chat.world.graph.fail_next("send", GraphFault::NotSent);
+    assert!(matches!(chat.answer("wamid.B").await, Answer::Pending { .. }));
+    assert!(chat.sent().is_empty(), "the second was answered before the first");
+    chat.world.clock.advance(PAST_ALL_CLAIMS);
+    chat.nudge("wamid.A").await.unwrap();
+    assert_eq!(chat.sent(), ["You said: Hello", "You said: Anybody there?"]);
 }

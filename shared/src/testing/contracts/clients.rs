@@ -1,4 +1,5 @@
 use super::{Ids, Must, at, eventually};
+use crate::domain::account::Account;
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::GrantId;
@@ -27,12 +28,12 @@ pub async fn clients(
     only_the_claiming_onboarding_saves(store, &ids).await;
     the_last_message_only_moves_forward(store, &ids).await;
     a_pause_is_changed_by_who_knows_it_and_kept_by_saves(store, &ids).await;
-    throughput_and_reconnect_are_set_and_removed(store, &ids).await;
+    the_need_of_a_new_signup_is_noted_and_removed(store, &ids).await;
     lists_are_by_phone_number_id_in_pages(store, &ids).await;
 }
 
 /// What onboarding `n` of bot `bot` wants to write for a number.
-fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
+pub(super) fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
     Client {
         phone_number_id: ids.phone(phone),
         bot_id: ids.bot(bot),
@@ -43,7 +44,9 @@ fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
         display_phone_number: None,
         verified_name: None,
         quality_rating: None,
-        status: ClientStatus::Onboarding,
+        stage: ClientStatus::Onboarding,
+        account: Account::default(),
+        signed_up_at: at(i64::from(onboarding)),
         on_biz_app: false,
         throughput: None,
         pause: None,
@@ -58,12 +61,12 @@ fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
 }
 
 /// The same with all that an onboarding adds.
-fn finished(client: Client, status: ClientStatus) -> Client {
+pub(super) fn finished(client: Client, stage: ClientStatus) -> Client {
     Client {
         display_phone_number: Some("+1 555-010-0123".to_owned()),
         verified_name: Some("Corner Bakery".to_owned()),
         quality_rating: Some("GREEN".to_owned()),
-        status,
+        stage,
         on_biz_app: true,
         throughput: Some(1000),
         sealed_pin: Some(Sealed::new(vec![1, 2, 3, 250])),
@@ -73,7 +76,7 @@ fn finished(client: Client, status: ClientStatus) -> Client {
     }
 }
 
-async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
+pub(super) async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
     match store.claim_client(wanted).await.must() {
         ClientClaim::Ours(client) => *client,
         ClientClaim::InUse => panic!("the number is free, and was refused"),
@@ -105,7 +108,7 @@ async fn the_same_bot_keeps_what_was_achieved(
         assert!(store.save_client(&first).await.must());
         let again = wanted(ids, phone, 1, 2);
         let ours = claimed(store, &again).await;
-        assert_eq!((ours.status, ours.onboarded_at), (status, first.onboarded_at));
+        assert_eq!((ours.stage, ours.onboarded_at), (status, first.onboarded_at));
         assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
         assert_new_ids_and_name(&ours, &again);
         assert_eq!(store.client(&again.phone_number_id).await.must(), Some(ours));
@@ -140,7 +143,7 @@ async fn an_abandoned_number_is_taken_over_with_its_pin(
         let taker = wanted(ids, phone, 2, 2);
         let ours = claimed(store, &taker).await;
         assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
-        assert_eq!((ours.status, ours.onboarded_at), (ClientStatus::Onboarding, None));
+        assert_eq!((ours.stage, ours.onboarded_at), (ClientStatus::Onboarding, None));
         assert_new_ids_and_name(&ours, &taker);
         assert_eq!(store.client(&taker.phone_number_id).await.must(), Some(ours.clone()));
         assert!(!store.save_client(&first).await.must(), "the loser finds out");
@@ -224,20 +227,17 @@ async fn a_pause_is_changed_by_who_knows_it_and_kept_by_saves(
     assert_eq!(store.client(&phone).await.must(), Some(client));
 }
 
-async fn throughput_and_reconnect_are_set_and_removed(
+async fn the_need_of_a_new_signup_is_noted_and_removed(
     store: &(impl ReadClients + WriteClients + MarkClients),
     ids: &Ids,
 ) {
     let phone = ids.phone(14);
-    store.set_throughput(&phone, Some(1000)).await.must();
     store.set_reconnect(&phone, Some(at(5))).await.must();
     assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
     let client = claimed(store, &wanted(ids, 14, 1, 1)).await;
-    store.set_throughput(&phone, Some(1000)).await.must();
     store.set_reconnect(&phone, Some(at(5))).await.must();
-    let marked = Client { throughput: Some(1000), reconnect_since: Some(at(5)), ..client.clone() };
+    let marked = Client { reconnect_since: Some(at(5)), ..client.clone() };
     assert_eq!(store.client(&phone).await.must(), Some(marked));
-    store.set_throughput(&phone, None).await.must();
     store.set_reconnect(&phone, None).await.must();
     assert_eq!(store.client(&phone).await.must(), Some(client));
 }

@@ -122,6 +122,8 @@ pub struct Meta {
     pub numbers: BTreeMap<PhoneNumberId, MetaNumber>,
     /// Allocations in force, in the order in which they were made.
     pub allocations: Vec<Allocation>,
+    /// Allocations that were revoked.
+    pub revoked: Vec<Allocation>,
     /// Messages that were taken.
     pub sent: Vec<SentMessage>,
     /// Every call that reached Meta or should have.
@@ -200,6 +202,11 @@ impl FakeGraph {
 }
 
 impl Meta {
+    /// Forgets the calls that were to go wrong.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
     fn answer<T>(
         &mut self,
         name: &'static str,

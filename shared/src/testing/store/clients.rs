@@ -1,13 +1,14 @@
-use super::MemoryStore;
+use super::{MemoryStore, Tables};
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::grant::Grant;
-use crate::domain::ids::{BotId, GrantId, PhoneNumberId};
+use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, ListClients, MarkClients, MarkGrants, Page, ReadBots, ReadClients, ReadGrants, TouchClients,
-    WriteClients, WriteGrants,
+    ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots,
+    ReadClients, ReadGrants, TouchClients, WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
@@ -34,19 +35,29 @@ impl ListClients for MemoryStore {
         limit: usize,
     ) -> Result<Page<Client>, StoreError> {
         let of_bot = |client: &Client| client.bot_id == *bot;
-        self.run("clients_of", |tables| page(tables.clients.values().filter(|c| of_bot(c)), after, limit))
-            .await
+        self.query("clients_of", |index, records| {
+            page(index.clients.values().filter(|c| of_bot(c)), records, after, limit)
+        })
+        .await
     }
 
     async fn all_clients(&self, after: Option<&str>, limit: usize) -> Result<Page<Client>, StoreError> {
-        self.run("all_clients", |tables| page(tables.clients.values(), after, limit)).await
+        self.query("all_clients", |index, records| page(index.clients.values(), records, after, limit)).await
     }
 }
 
-fn page<'a>(clients: impl Iterator<Item = &'a Client>, after: Option<&str>, limit: usize) -> Page<Client> {
-    let mut rest = clients.filter(|c| after.is_none_or(|after| c.phone_number_id.as_ref() > after)).cloned();
-    let items: Vec<Client> = rest.by_ref().take(limit).collect();
-    let next = rest.next().and(items.last()).map(|last| last.phone_number_id.to_string());
+fn page<'a>(
+    listed: impl Iterator<Item = &'a Client>,
+    records: &Tables,
+    after: Option<&str>,
+    limit: usize,
+) -> Page<Client> {
+    let mut rest = listed
+        .map(|client| &client.phone_number_id)
+        .filter(|id| after.is_none_or(|after| id.as_ref() > after));
+    let ids: Vec<&PhoneNumberId> = rest.by_ref().take(limit).collect();
+    let next = rest.next().and(ids.last()).map(ToString::to_string);
+    let items = ids.into_iter().filter_map(|id| records.clients.get(id).cloned()).collect();
     Page { items, next }
 }
 
@@ -72,7 +83,8 @@ impl WriteClients for MemoryStore {
                 return false;
             }
             let (last_message_at, pause) = (known.last_message_at, known.pause);
-            *known = Client { last_message_at, pause, ..client.clone() };
+            let account = std::mem::take(&mut known.account);
+            *known = Client { last_message_at, pause, account, ..client.clone() };
             true
         })
         .await
@@ -80,17 +92,20 @@ impl WriteClients for MemoryStore {
 }
 
 fn is_in_use(client: &Client) -> bool {
-    matches!(client.status, ClientStatus::Active | ClientStatus::Suspended)
+    matches!(client.status(), ClientStatus::Active | ClientStatus::Suspended)
 }
 
-/// The same bot's record: as it was, but with the new ids and name.
+/// The same bot's record: as it was, but with the new ids and name. One that had left begins anew.
 fn claimed_again(known: &Client, wanted: &Client) -> Client {
+    let has_returned = known.is_removed() && known.onboarding_id != wanted.onboarding_id;
     Client {
         grant_id: wanted.grant_id.clone(),
         waba_id: wanted.waba_id.clone(),
         business_id: wanted.business_id.clone(),
         client_name: wanted.client_name.clone(),
         onboarding_id: wanted.onboarding_id.clone(),
+        signed_up_at: wanted.signed_up_at,
+        stage: if has_returned { wanted.stage } else { known.stage },
         updated_at: wanted.updated_at,
         ..known.clone()
     }
@@ -98,7 +113,12 @@ fn claimed_again(known: &Client, wanted: &Client) -> Client {
 
 /// Another bot's abandoned record: the PIN belongs to the number, the rest to the bot that left.
 fn taken_over(known: &Client, wanted: &Client) -> Client {
-    Client { sealed_pin: known.sealed_pin.clone(), created_at: known.created_at, ..wanted.clone() }
+    Client {
+        sealed_pin: known.sealed_pin.clone(),
+        created_at: known.created_at,
+        account: known.account.clone(),
+        ..wanted.clone()
+    }
 }
 
 impl TouchClients for MemoryStore {
@@ -136,19 +156,60 @@ impl MarkClients for MemoryStore {
         .await
     }
 
-    async fn set_throughput(&self, id: &PhoneNumberId, throughput: Option<u32>) -> Result<(), StoreError> {
-        self.run("set_throughput", |tables| {
-            if let Some(client) = tables.clients.get_mut(id) {
-                client.throughput = throughput;
-            }
-        })
-        .await
-    }
-
     async fn set_reconnect(&self, id: &PhoneNumberId, since: Option<Timestamp>) -> Result<(), StoreError> {
         self.run("set_reconnect", |tables| {
             if let Some(client) = tables.clients.get_mut(id) {
                 client.reconnect_since = since;
+            }
+        })
+        .await
+    }
+}
+
+impl NoteAccounts for MemoryStore {
+    async fn clients_on(&self, waba: &WabaId) -> Result<Vec<Client>, StoreError> {
+        self.run("clients_on", |tables| {
+            tables.clients.values().filter(|client| client.waba_id == *waba).cloned().collect()
+        })
+        .await
+    }
+
+    async fn note_account(
+        &self,
+        id: &PhoneNumberId,
+        noted: &Noted,
+        now: Timestamp,
+    ) -> Result<Option<Client>, StoreError> {
+        self.run("note_account", |tables| {
+            let client = tables.clients.get_mut(id)?;
+            if client.account.note(noted.clone()) {
+                client.updated_at = now;
+            }
+            Some(client.clone())
+        })
+        .await
+    }
+}
+
+impl LeaveClients for MemoryStore {
+    async fn clients_of_business(&self, business: &BusinessId) -> Result<Vec<Client>, StoreError> {
+        self.run("clients_of_business", |tables| {
+            tables.clients.values().filter(|client| client.business_id == *business).cloned().collect()
+        })
+        .await
+    }
+
+    async fn forget_pin(
+        &self,
+        id: &PhoneNumberId,
+        onboarding: &OnboardingId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.run("forget_pin", |tables| {
+            let ours = tables.clients.get_mut(id).filter(|client| client.onboarding_id == *onboarding);
+            if let Some(client) = ours.filter(|client| client.sealed_pin.is_some()) {
+                client.sealed_pin = None;
+                client.updated_at = now;
             }
         })
         .await

@@ -92,8 +92,11 @@ impl ReadMessages for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         let listing = Listing::Conversation(conversation.clone());
-        self.run("recent_messages", |t| newest_first(t, &listing).into_iter().take(limit).cloned().collect())
-            .await
+        self.query("recent_messages", |index, records| {
+            let listed = newest_first(index, &listing).into_iter().take(limit);
+            listed.filter_map(|m| records.messages.get(&m.id).cloned()).collect()
+        })
+        .await
     }
 }
 
@@ -106,14 +109,15 @@ impl ListMessages for MemoryStore {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Page<Message>, StoreError> {
-        self.run("list_messages", |tables| {
-            let mut rest = newest_first(tables, listing).into_iter().filter(|m| {
+        self.query("list_messages", |index, records| {
+            let mut rest = newest_first(index, listing).into_iter().filter(|m| {
                 from.is_none_or(|from| m.at >= from)
                     && to.is_none_or(|to| m.at <= to)
                     && before.is_none_or(|before| m.time_key().as_str() < before)
             });
-            let items: Vec<Message> = rest.by_ref().take(limit).cloned().collect();
-            let next = rest.next().and(items.last()).map(Message::time_key);
+            let listed: Vec<&Message> = rest.by_ref().take(limit).collect();
+            let next = rest.next().and(listed.last()).map(|last| last.time_key());
+            let items = listed.iter().filter_map(|m| records.messages.get(&m.id).cloned()).collect();
             Page { items, next }
         })
         .await
@@ -163,8 +167,8 @@ impl Answers for MemoryStore {
     }
 
     async fn due_answers(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageId>, StoreError> {
-        self.run("due_answers", |tables| {
-            let mut due: Vec<_> = tables.messages.values().filter_map(|m| due_since(m, now)).collect();
+        self.query("due_answers", |index, _| {
+            let mut due: Vec<_> = index.messages.values().filter_map(|m| due_since(m, now)).collect();
             due.sort();
             due.into_iter().take(limit).map(|(_, id)| id).collect()
         })

@@ -5,6 +5,7 @@ mod conversations;
 mod messages;
 mod onboardings;
 mod rates;
+mod recovery;
 mod rest;
 
 use std::collections::BTreeMap;
@@ -18,9 +19,10 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, Wamid,
 };
 use crate::domain::message::Message;
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
 use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
@@ -38,6 +40,8 @@ pub struct Tables {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Onboardings.
     pub onboardings: BTreeMap<OnboardingId, Onboarding>,
+    /// Off-boardings.
+    pub offboardings: BTreeMap<OffboardingId, Offboarding>,
     /// Who works on which onboarding.
     pub onboarding_leases: BTreeMap<OnboardingId, Lease>,
     /// Who does credit steps for which business.
@@ -58,6 +62,8 @@ pub struct Tables {
     pub events: BTreeMap<(String, String), AccountEvent>,
     /// What nobody understood, by hash.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Who takes an item out of quarantine, by the item.
+    pub quarantine_marks: BTreeMap<String, String>,
     /// Parts of large things, by name, count and index, with when they go.
     pub blobs: BTreeMap<(String, u32, u32), BlobPart>,
     /// Idempotency keys.
@@ -118,13 +124,15 @@ pub struct IdempotencyRecord {
 pub struct MemoryStore {
     steps: Steps,
     tables: Mutex<Tables>,
+    /// What indexes still show, while they lag.
+    lagging: Mutex<Option<Tables>>,
 }
 
 impl MemoryStore {
     /// One whose calls pass `steps`.
     #[must_use]
     pub fn new(steps: Steps) -> Self {
-        Self { steps, tables: Mutex::default() }
+        Self { steps, tables: Mutex::default(), lagging: Mutex::default() }
     }
 
     /// Looks at the tables, or prepares them; not an outside call.
@@ -132,9 +140,40 @@ impl MemoryStore {
         look(&mut lock(&self.tables))
     }
 
+    /// From now on queries of indexes answer as of this moment, as DynamoDB's eventually consistent ones
+    /// may; reads by key stay consistent.
+    pub fn lag(&self) {
+        let now = self.with(|tables| tables.clone());
+        *lock(&self.lagging) = Some(now);
+    }
+
+    /// The indexes show everything again.
+    pub fn catch_up(&self) {
+        *lock(&self.lagging) = None;
+    }
+
+    /// Whether indexes lag at this moment.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        lock(&self.lagging).is_some()
+    }
+
     async fn run<T>(&self, name: &'static str, act: impl FnOnce(&mut Tables) -> T) -> Result<T, StoreError> {
         let done = self.steps.pass(name, || act(&mut lock(&self.tables))).await;
         done.map_err(|e| StoreError::service(name, e))
+    }
+
+    /// A query of an index: `act` sees the index and then the records themselves.
+    async fn query<T>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&Tables, &Tables) -> T,
+    ) -> Result<T, StoreError> {
+        self.run(name, |tables| {
+            let lagging = lock(&self.lagging);
+            act(lagging.as_ref().unwrap_or(tables), tables)
+        })
+        .await
     }
 }
 

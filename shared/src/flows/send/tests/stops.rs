@@ -44,7 +44,7 @@ impl Desk {
         let grant = self.grant();
         let sealed = self.world.seal.seal(token.expose(), SealContext::GrantToken(&grant.id)).await.unwrap();
         let version = grant.token_version + 1;
-        let fresh = Grant { token: sealed, token_version: version, dead_since: None, ..grant };
+        let fresh = Grant { token: Some(sealed), token_version: version, dead_since: None, ..grant };
         self.world.store.with(|t| t.grants.insert(fresh.id.clone(), fresh));
     }
 }

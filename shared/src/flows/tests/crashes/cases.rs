@@ -1,0 +1,321 @@
+//! The use cases, each as small as it can be with every kind of call in it.
+
+use std::sync::OnceLock;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::cloud::{Cloud, Continues};
+use super::{Case, Faults, Ran, Running};
+use crate::domain::ids::PhoneNumberId;
+use crate::error::ModelError;
+use crate::flows::testing::{Order, bot, text, webhook};
+use crate::ports::Clock;
+use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
+
+macro_rules! cases {
+    ($($list:ident: [$($name:literal => $run:expr,)*];)*) => {$(
+        pub(super) const $list: &[Case] =
+            &[$(Case { name: $name, run: |faults| -> Running { Box::pin($run(faults)) } }),*];
+    )*};
+}
+
+cases! {
+    ALL: [
+        "receive" => receive,
+        "ingest" => ingest,
+        "ingest, after one element failed" => ingest_alone,
+        "ingest, of something large" => ingest_large,
+        "ingest, statuses of an uncertain answer" => ingest_statuses,
+        "ingest and reply, answers first" => answers_first,
+        "reply" => reply,
+        "reply, Meta says too fast" => reply_too_fast,
+        "reply, the model is down" => reply_no_model,
+        "reply, somebody else has the conversation" => reply_busy,
+        "reply, its nudge was lost (sweep)" => sweep,
+        "send" => send,
+        "send, without a number" => send_from_the_only_one,
+        "send, Meta says too fast" => send_too_fast,
+        "exchange" => exchange,
+        "onboard" => onboard,
+        "onboard, its token was lost" => onboard_lost,
+        "onboard, credit was shared unseen" => onboard_shared,
+        "resume" => resume,
+    ];
+    IN_PAIRS: [
+        "reply" => reply,
+        "reply, Meta says too fast" => reply_too_fast,
+        "send" => send,
+        "exchange" => exchange,
+        "onboard" => onboard,
+    ];
+}
+
+/// A cloud with one active client.
+async fn shop() -> (Cloud, PhoneNumberId) {
+    let world = World::new();
+    let (client, _) = world.active_client(&bot(), 1).await;
+    (Cloud::new(world, false), client.phone_number_id)
+}
+
+/// A cloud in which two messages of one customer wait for an answer.
+async fn shop_with_a_burst() -> (Cloud, PhoneNumberId) {
+    let (mut cloud, phone) = shop().await;
+    let world = cloud.world.clone();
+    let messages = json!([text(&world, "wamid.A", "Hello"), text(&world, "wamid.B", "Anybody there?")]);
+    cloud.deliver(webhook(&phone, json!({ "messages": messages })).as_bytes()).await;
+    cloud.work_on_inbound().await;
+    (cloud, phone)
+}
+
+/// Everything comes to rest, another message comes, then Meta's statuses; then all is checked.
+async fn end(mut cloud: Cloud, phone: &PhoneNumberId) -> Ran {
+    let scope = cloud.calls().len();
+    cloud.come_to_rest().await;
+    let calls = cloud.calls();
+    cloud.world.steps.clear_faults();
+    let mut held = cloud.rests();
+    let next = text(&cloud.world, "wamid.NEXT", "And now?");
+    cloud.deliver(webhook(phone, json!({ "messages": [next] })).as_bytes()).await;
+    cloud.come_to_rest().await;
+    cloud.deliver_statuses(phone).await;
+    held = held.and_then(|()| cloud.judge());
+    Ran { scope, calls, held }
+}
+
+async fn receive(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let world = cloud.world.clone();
+    let long = "a".repeat(600 * 1024);
+    let messages = json!([text(&world, "wamid.A", &long), text(&world, "wamid.B", &long)]);
+    cloud.begin(&faults);
+    cloud.deliver(webhook(&phone, json!({ "messages": messages })).as_bytes()).await;
+    cloud.deliver(b"not a webhook").await;
+    end(cloud, &phone).await
+}
+
+/// Elements of every kind, for a number of ours and for one that is nobody's.
+fn all_kinds(world: &World, phone: &PhoneNumberId) -> String {
+    let now = world.clock.now().as_second().to_string();
+    let messages = json!([
+        text(world, "wamid.A", "Hello"),
+        text(world, "wamid.B", "Anybody there?"),
+        {"from": "15550100124", "id": "wamid.R", "timestamp": now, "type": "reaction",
+         "reaction": {"emoji": "+", "message_id": "wamid.0"}},
+        {"from": "15550100125", "id": "wamid.S", "timestamp": now, "type": "system",
+         "system": {"type": "user_changed_number", "body": "changed", "wa_id": "15550100126"}},
+        {"from": "15550100127", "id": "wamid.U", "timestamp": now, "type": "hologram", "hologram": {"depth": 3}},
+        {"from": "15550100128", "timestamp": now, "type": "text", "text": {"body": "without an id"}},
+    ]);
+    let statuses = json!([{"id": "wamid.ELSEWHERE", "status": "read", "timestamp": now}]);
+    let body = webhook(phone, json!({"messages": messages, "statuses": statuses}));
+    let mut body: Value = serde_json::from_str(&body).unwrap();
+    let changes = body.pointer_mut("/entry/0/changes").and_then(Value::as_array_mut).unwrap();
+    let added = json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228800000000002"}});
+    changes.push(json!({"field": "account_update", "value": added}));
+    changes.push(json!({"field": "something_new", "value": {"colour": "blue"}}));
+    let stranger =
+        json!({"metadata": {"phone_number_id": "999"}, "messages": [text(world, "wamid.X", "Hi")]});
+    changes.push(json!({"field": "messages", "value": stranger}));
+    body.to_string()
+}
+
+async fn ingest(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let body = all_kinds(&cloud.world, &phone);
+    cloud.deliver(body.as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.work_on_inbound().await;
+    end(cloud, &phone).await
+}
+
+async fn ingest_alone(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let body = all_kinds(&cloud.world, &phone);
+    cloud.deliver(body.as_bytes()).await;
+    cloud.world.steps.fault_next("record_message", Fault::FailBefore);
+    cloud.begin(&faults);
+    cloud.work_on_inbound().await;
+    cloud.work_on_inbound().await;
+    end(cloud, &phone).await
+}
+
+/// Text that does not compress into one item, with a character that SQS does not take.
+fn noise() -> &'static str {
+    static NOISE: OnceLock<String> = OnceLock::new();
+    NOISE.get_or_init(|| {
+        let mut block = [0u8; 32];
+        let mut text = String::from("\u{fffe}");
+        while text.len() < 440 * 1024 {
+            block = Sha256::digest(block).into();
+            text.push_str(&STANDARD.encode(block));
+        }
+        text
+    })
+}
+
+async fn ingest_large(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let message = text(&cloud.world, "wamid.A", noise());
+    cloud.deliver(webhook(&phone, json!({ "messages": [message] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.work_on_inbound().await;
+    end(cloud, &phone).await
+}
+
+async fn ingest_statuses(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.steps.fault_next("send", Fault::FailAfter);
+    cloud.come_to_rest().await;
+    cloud.begin(&faults);
+    cloud.deliver_statuses(&phone).await;
+    end(cloud, &phone).await
+}
+
+/// Two webhooks from beginning to end, with work on the answers before the work on what came.
+async fn answers_first(faults: Faults) -> Ran {
+    let world = World::new();
+    let (client, _) = world.active_client(&bot(), 1).await;
+    let phone = client.phone_number_id;
+    let mut cloud = Cloud::new(world.clone(), true);
+    cloud.begin(&faults);
+    for (one, other) in [("wamid.A", "wamid.B"), ("wamid.C", "wamid.D")] {
+        let messages = json!([text(&world, one, "Hello"), text(&world, other, "Anybody there?")]);
+        cloud.deliver(webhook(&phone, json!({ "messages": messages })).as_bytes()).await;
+        cloud.come_to_rest().await;
+    }
+    end(cloud, &phone).await
+}
+
+async fn reply(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.begin(&faults);
+    cloud.work_on_answers().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_too_fast(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 130_429, "Too fast")));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_no_model(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.model.script(Err(ModelError::Unavailable("down".into())));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_busy(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    let until = cloud.world.clock.now() + std::time::Duration::from_secs(30);
+    cloud.world.store.with(|tables| {
+        let id = tables.conversations.keys().next().unwrap().clone();
+        tables.conversation_claims.insert(id, Lease { owner: "somebody".to_owned(), until });
+    });
+    cloud.begin(&faults);
+    cloud.work_on_answers().await;
+    end(cloud, &phone).await
+}
+
+async fn sweep(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    assert!(!cloud.world.queues.take_answers().is_empty());
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn send(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    cloud.begin(&faults);
+    cloud.order(&Order::new(bot(), Some(phone.clone()), "order-1")).await;
+    // Another's caller gets nowhere.
+    cloud.order(&Order::new("other-bot".parse().unwrap(), Some(phone.clone()), "order-2")).await;
+    end(cloud, &phone).await
+}
+
+async fn send_from_the_only_one(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    cloud.begin(&faults);
+    cloud.order(&Order::new(bot(), None, "order-1")).await;
+    end(cloud, &phone).await
+}
+
+async fn send_too_fast(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 130_429, "Too fast")));
+    cloud.begin(&faults);
+    cloud.order(&Order::new(bot(), Some(phone.clone()), "order-1")).await;
+    end(cloud, &phone).await
+}
+
+/// A cloud in which a signup has just finished, and Meta told of it.
+async fn signup() -> (Cloud, SignedUp) {
+    let world = World::new();
+    let it = world.graph.sign_up(1);
+    let mut cloud = Cloud::new(world, false);
+    let added = json!({"event": "PARTNER_ADDED", "waba_info":
+        {"waba_id": it.waba_id, "owner_business_id": it.business_id}});
+    let time = cloud.world.clock.now().as_second();
+    let body = json!({"object": "whatsapp_business_account", "entry": [{"id": it.business_id, "time": time,
+        "changes": [{"field": "account_update", "value": added}]}]});
+    cloud.deliver(body.to_string().as_bytes()).await;
+    cloud.work_on_inbound().await;
+    (cloud, it)
+}
+
+async fn signed_up(mut cloud: Cloud) -> Ran {
+    let (scope, calls) = (cloud.calls().len(), cloud.calls());
+    cloud.world.steps.clear_faults();
+    let held = cloud.judge();
+    Ran { scope, calls, held }
+}
+
+async fn exchange(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.begin(&faults);
+    cloud.send_code(&it).await;
+    let scope = cloud.calls().len();
+    cloud.finish_signup(&it, Continues::BySchedule).await;
+    Ran { scope, ..signed_up(cloud).await }
+}
+
+async fn onboard(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.send_code(&it).await;
+    cloud.begin(&faults);
+    cloud.finish_signup(&it, Continues::ByRequest).await;
+    signed_up(cloud).await
+}
+
+async fn onboard_lost(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.world.steps.fault_next("exchange_code", Fault::FailAfter);
+    cloud.send_code(&it).await;
+    cloud.begin(&faults);
+    cloud.finish_signup(&it, Continues::ByRequest).await;
+    signed_up(cloud).await
+}
+
+async fn onboard_shared(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.send_code(&it).await;
+    cloud.world.steps.fault_next("share_credit", Fault::FailAfter);
+    cloud.begin(&faults);
+    cloud.finish_signup(&it, Continues::ByRequest).await;
+    signed_up(cloud).await
+}
+
+async fn resume(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.send_code(&it).await;
+    cloud.begin(&faults);
+    cloud.finish_signup(&it, Continues::BySchedule).await;
+    signed_up(cloud).await
+}
