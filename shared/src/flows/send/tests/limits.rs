@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::rate::{PAIR_BURST, RateKey, Usage};
-use crate::ports::Rates as _;
 
 impl Desk {
     /// The n-th message, to the same customer.
