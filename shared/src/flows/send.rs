@@ -19,8 +19,8 @@ use crate::flows::content_of;
 use crate::flows::pace::{Held, HeldReason, Pace};
 use crate::flows::tokens::{Opened, Tokens};
 use crate::ports::{
-    Clock, MarkClients, MarkGrants, MessageGraph, Rates, ReadGrants, RecordSends, Recorded, Seal,
-    SendOutcome, TokenGraph,
+    Clock, MarkClients, MarkGrants, MessageGraph, Rates, ReadGrants, ReadMessages, RecordSends, Recorded,
+    Seal, SendOutcome, TokenGraph,
 };
 use crate::telemetry::metric;
 
@@ -48,8 +48,8 @@ pub struct Sender<'a, S, K, G, C> {
 }
 
 /// All records that sending uses.
-pub trait SendRecords: RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
-impl<T> SendRecords for T where T: RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
+pub trait SendRecords: ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
+impl<T> SendRecords for T where T: ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
 
 /// How a message stands after [`Sender::deliver`].
 #[derive(Debug)]
@@ -125,12 +125,15 @@ where
     ) -> Result<Delivery, StoreError> {
         // The token first: if it cannot be opened, nothing was intended.
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        let Some(token) = token else { return self.no_token(client, None).await };
+        let Some(token) = token else {
+            let no_token = self.no_token(client, None).await?;
+            return self.unless_begun(intent, no_token).await;
+        };
         let conversation = &intent.conversation_id;
         let parcel = Parcel { client, id: &intent.id, recipient, conversation, token: &token };
         let turn = match self.turn(&parcel).await? {
             Ok(turn) => turn,
-            Err(held) => return Ok(Delivery::Held(held)),
+            Err(held) => return self.unless_begun(intent, Delivery::Held(held)).await,
         };
         match self.store.begin_send(intent).await? {
             Recorded::New => self.call(&parcel, turn, &content_of(intent)).await,
@@ -141,7 +144,10 @@ where
             {
                 self.call(&parcel, turn, &content_of(intent)).await
             }
-            Recorded::Known(known) => self.continue_known(&parcel, &known, Some(turn)).await,
+            Recorded::Known(known) => match self.standing(&known).await? {
+                Some(delivery) => Ok(delivery),
+                None => self.again(&parcel, turn, &known).await,
+            },
         }
     }
 
@@ -155,11 +161,26 @@ where
         begun: &Message,
         recipient: &Recipient,
     ) -> Result<Delivery, StoreError> {
+        if let Some(delivery) = self.standing(begun).await? {
+            return Ok(delivery);
+        }
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
         let Some(token) = token else { return self.no_token(client, None).await };
         let conversation = &begun.conversation_id;
         let parcel = Parcel { client, id: &begun.id, recipient, conversation, token: &token };
-        self.continue_known(&parcel, begun, None).await
+        match self.turn(&parcel).await? {
+            Ok(turn) => self.again(&parcel, turn, begun).await,
+            Err(held) => Ok(Delivery::Held(held)),
+        }
+    }
+
+    /// That a message is kept back is true of a new one only: of one that may have gone out before, nobody
+    /// may think that it did not.
+    async fn unless_begun(&self, intent: &Message, kept_back: Delivery) -> Result<Delivery, StoreError> {
+        match self.store.message(&intent.id).await? {
+            Some(known) => Ok(self.standing(&known).await?.unwrap_or(kept_back)),
+            None => Ok(kept_back),
+        }
     }
 
     /// What would keep a message of this client back, before anything is spent on it. Counts nothing.
@@ -193,37 +214,27 @@ where
         Ok(Err(Held::new(probing.until, HeldReason::Paused(probing))))
     }
 
-    async fn continue_known(
-        &self,
-        parcel: &Parcel<'_>,
-        known: &Message,
-        turn: Option<Turn>,
-    ) -> Result<Delivery, StoreError> {
-        let now = self.clock.now();
-        match &known.sending {
-            Some(Sending::Intended { until }) if *until > now => Ok(Delivery::InProgress(*until)),
-            Some(Sending::NotSent) => {
-                let turn = match turn {
-                    Some(turn) => turn,
-                    None => match self.turn(parcel).await? {
-                        Ok(turn) => turn,
-                        Err(held) => return Ok(Delivery::Held(held)),
-                    },
-                };
-                let until = self.clock.now() + self.claim;
-                if self.store.retake_send(&known.id, until).await? {
-                    // What was written then is what is sent now, whatever the caller brings.
-                    return self.call(parcel, turn, &content_of(known)).await;
-                }
-                Ok(Delivery::InProgress(until))
-            }
+    /// How a send stands that was begun before; `None` if it was not sent and may be tried again.
+    async fn standing(&self, known: &Message) -> Result<Option<Delivery>, StoreError> {
+        Ok(Some(match &known.sending {
+            Some(Sending::NotSent) => return Ok(None),
+            Some(Sending::Intended { until }) if *until > self.clock.now() => Delivery::InProgress(*until),
             Some(Sending::Intended { .. }) => {
-                self.finish(&known.id, known.wamid.clone(), &SendOutcome::Uncertain).await
+                self.finish(&known.id, known.wamid.clone(), &SendOutcome::Uncertain).await?
             }
-            Some(Sending::Accepted) => Ok(Delivery::Accepted(known.wamid.clone())),
-            Some(Sending::Refused(error)) => Ok(Delivery::Refused(error.clone())),
-            Some(Sending::Uncertain) | None => Ok(Delivery::Uncertain),
+            Some(Sending::Accepted) => Delivery::Accepted(known.wamid.clone()),
+            Some(Sending::Refused(error)) => Delivery::Refused(error.clone()),
+            Some(Sending::Uncertain) | None => Delivery::Uncertain,
+        }))
+    }
+
+    /// Tries again what was not sent. What was written then is what is sent now, whatever the caller brings.
+    async fn again(&self, parcel: &Parcel<'_>, turn: Turn, known: &Message) -> Result<Delivery, StoreError> {
+        let until = self.clock.now() + self.claim;
+        if self.store.retake_send(&known.id, until).await? {
+            return self.call(parcel, turn, &content_of(known)).await;
         }
+        Ok(Delivery::InProgress(until))
     }
 
     async fn call(&self, parcel: &Parcel<'_>, turn: Turn, recorded: &Value) -> Result<Delivery, StoreError> {
@@ -277,11 +288,15 @@ where
         match error.remedy() {
             Remedy::Retry { .. } => self.not_sent(parcel.id, SOON, Some(error)).await,
             Remedy::SlowDown { scope, pause } => {
+                let delivery = self.not_sent(parcel.id, pause, Some(error)).await?;
                 let now = self.clock.now();
                 let slowed =
                     self.pace.slow_down(self.store, client, parcel.pair(), (scope, pause), now).await;
-                let until = known(slowed).unwrap_or(now + pause);
-                self.not_sent(parcel.id, span(now, until), Some(error)).await
+                let pause = known(slowed).map_or(pause, |until| span(now, until));
+                Ok(match delivery {
+                    Delivery::NotSent { error, .. } => Delivery::NotSent { pause, error },
+                    proven => proven,
+                })
             }
             Remedy::Token => self.token_refused(parcel, error).await,
             Remedy::Payment => self.stopped(parcel, turn, PauseReason::Payment, error).await,

@@ -102,7 +102,7 @@ pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) ->
 #[derive(Default)]
 pub(super) struct Process {
     memory: ingest::Memory,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     pace: Pace,
 }
 

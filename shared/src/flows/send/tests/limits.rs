@@ -152,3 +152,22 @@ async fn rates_that_cannot_be_read_or_written_stop_nothing() {
         assert!(matches!(it.send(1).await, Delivery::NotSent { .. }), "{step}");
     }
 }
+
+#[tokio::test]
+async fn of_a_message_that_may_have_gone_out_it_is_never_said_that_it_was_held_back() {
+    let it = Desk::new().await;
+    assert!(matches!(it.send(1).await, Delivery::Accepted(_)));
+    it.world.graph.fail_next("send", GraphFault::UnclearAfter);
+    assert!(matches!(it.send(2).await, Delivery::Uncertain));
+    let until = it.world.clock.now() + PAST_ALL_CLAIMS;
+    it.world.store.hold(&RateKey::App, until).await.unwrap();
+    it.world.clock.advance(Duration::from_secs(10));
+    assert!(matches!(it.send(1).await, Delivery::Accepted(Some(_))));
+    assert!(matches!(it.send(2).await, Delivery::Uncertain));
+    assert!(matches!(it.send(3).await, Delivery::Held(_)));
+    it.world.store.with(|t| t.grants.clear());
+    it.process.tokens.forget(&it.client.grant_id);
+    assert!(matches!(it.send(1).await, Delivery::Accepted(Some(_))));
+    assert!(matches!(it.send(3).await, Delivery::NoToken(_)));
+    assert_eq!(it.sends(), 2);
+}
