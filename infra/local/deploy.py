@@ -121,12 +121,12 @@ def binary(resource):
 
 def adapt_policies(template):
     """What the emulator judges differently: it never matches conditions on encryption contexts, and it
-    wants a grant of its own for SendMessageBatch, which AWS counts as SendMessage."""
+    wants a grant of its own for SendMessageBatch, which AWS counts as SendMessage, and the like."""
     for resource in functions(template):
         for statement in resource["Properties"]["Policies"][0]["Statement"]:
             statement.pop("Condition", None)
-            if "sqs:SendMessage" in statement["Action"]:
-                statement["Action"].append("sqs:SendMessageBatch")
+            single = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+            statement["Action"] += [f"{action}Batch" for action in statement["Action"] if action in single]
 
 
 def translate(template):

@@ -1,26 +1,15 @@
 //! Queue events in, batch results out.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
 use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
-use crate::domain::parcel::{Content, Parcel, PartHeader};
+use crate::domain::letter::{Attribute, Letter};
+use crate::domain::parcel::Parcel;
 use crate::error::{Chain, StoreError};
 
-/// Names of the message attributes of a parcel.
-pub mod attribute {
-    /// `body` or `part`.
-    pub const KIND: &str = "kind";
-    /// When the webhook was received, unix milliseconds.
-    pub const RECEIVED_AT: &str = "receivedAt";
-    /// SHA-256 of the whole that a part belongs to.
-    pub const NAME: &str = "name";
-    /// Which part, from 0.
-    pub const INDEX: &str = "index";
-    /// How many parts.
-    pub const COUNT: &str = "count";
-}
+pub use crate::domain::letter::attribute;
 
 /// Why a function with a queue was called.
 #[derive(Debug)]
@@ -77,24 +66,14 @@ pub async fn each(
 /// A message of `inbound`. One that we did not write is taken for a webhook body: ingest keeps it.
 #[must_use]
 pub fn parcel(message: &SqsMessage, now: Timestamp) -> Parcel {
-    let text = |name: &str| message.message_attributes.get(name).and_then(|a| a.string_value.as_deref());
-    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
-    let body = message.body.clone().unwrap_or_default();
-    let received_at = text(attribute::RECEIVED_AT)
-        .and_then(|value| value.parse().ok())
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let part = || {
-        Some(PartHeader {
-            name: text(attribute::NAME)?.to_owned(),
-            index: number(attribute::INDEX)?,
-            count: number(attribute::COUNT)?,
-        })
+    let text = |attribute: &SqsMessageAttribute| {
+        let (kind, value) = (attribute.data_type.clone(), attribute.string_value.clone());
+        Some(Attribute { kind: kind.unwrap_or_default(), value: value? })
     };
-    let content = match (text(attribute::KIND), part()) {
-        (Some("part"), Some(header)) => Content::Part { header, base64: body },
-        _ => Content::Body(body),
-    };
-    Parcel { content, received_at: received_at.unwrap_or(now) }
+    let attributes = &message.message_attributes;
+    let attributes =
+        attributes.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
+    Letter { body: message.body.clone().unwrap_or_default(), attributes }.parcel(now)
 }
 
 /// A message of `answers`; `None` for what we did not write.
@@ -108,6 +87,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::parcel::Content;
 
     fn event(records: &Value) -> SqsEvent {
         serde_json::from_value(json!({"Records": records})).unwrap()
@@ -131,7 +111,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(
             parcel(&event.records[0], now),
-            Parcel { content: Content::Body("x".to_owned()), received_at: now }
+            Parcel { content: Content::Body("x".to_owned()), received_at: now, silent: false }
         );
         assert_eq!(nudge(&event.records[0]), None);
     }

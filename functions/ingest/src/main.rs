@@ -21,6 +21,7 @@ async fn main() -> Result<(), Error> {
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
+        .onboardings(config::required("ONBOARDINGS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
         .quarantine(config::required("QUARANTINE_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);

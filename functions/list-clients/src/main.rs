@@ -4,6 +4,7 @@ mod handler;
 use lambda_http::{Error, Request, run, service_fn};
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
+use shared::adapters::system::SystemClock;
 use shared::{config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,6 +13,8 @@ async fn main() -> Result<(), Error> {
     let aws = Aws::from_env()?;
     let store = Tables::new(aws.dynamodb()).clients(config::required("CLIENTS_TABLE")?);
     store.warm_up().await;
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))
-        .await
+    run(service_fn(async |request: Request| {
+        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+    }))
+    .await
 }

@@ -143,7 +143,7 @@ fn item(message: &Message) -> Value {
     set("answer", message.answer.as_ref().map(answer_of));
     set("sending", message.sending.as_ref().map(|sending| sending_of(sending).into()));
     set("errors", errors_of(message, &content));
-    set("pricing", message.statuses.pricing().cloned());
+    set("pricing", message.statuses.pricing());
     item
 }
 
@@ -178,7 +178,7 @@ fn errors_of(message: &Message, content: &Value) -> Option<Value> {
         Some(Sending::Refused(error)) => Some(json!([error])),
         _ => None,
     };
-    message.statuses.errors().cloned().or(refused).or_else(|| content.get("errors").cloned())
+    message.statuses.errors().or(refused).or_else(|| content.get("errors").cloned())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use shared::domain::ids::OnboardingId;
 use shared::domain::onboarding::{Claims, Onboarding, OnboardingStatus, SignupEvent, StepRecord};
 use shared::domain::secret::Pin;
 use shared::error::StoreError;
+use shared::flows::offboard::{self, Offboard};
 use shared::flows::onboard::{Meta, Onboard, Records, refusal_of};
 use shared::http::{
     ApiError, Caller, GATEWAY_CLAIM, Members, Name, RequestKey, Response, StatusCode, json as answer, once,
@@ -18,15 +19,23 @@ use shared::ports::{Clock, IdempotencyKeys, Random, Seal};
 use shared::queue::scheduled_job;
 
 const NOT_FOUND: &str = "onboarding_not_found";
-/// How many onboardings one run of the schedule continues; the next run takes the rest.
+/// How many onboardings or off-boardings one run of a schedule continues; the next run takes the rest.
 const DUE_AT_ONCE: usize = 20;
 
-pub(crate) async fn handle<S: Records + IdempotencyKeys, K: Seal, G: Meta, C: Clock, R: Random>(
+pub(crate) async fn handle<
+    S: Records + offboard::Records + IdempotencyKeys,
+    K: Seal,
+    G: Meta,
+    C: Clock,
+    R: Random,
+>(
     onboard: &Onboard<'_, S, K, G, C, R>, // dynamodb on onboardings, grants, clients, events; kms; the Graph API
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
-    if is_schedule(request) {
-        return resume(onboard).await;
+    match job(request).as_deref() {
+        Some("resume-onboardings") => return resume(onboard).await,
+        Some("resume-offboardings") => return leave(onboard).await,
+        _ => {}
     }
     let caller = Caller::of_onboarding(request)?;
     match *request.method() {
@@ -45,18 +54,27 @@ pub(crate) async fn handle<S: Records + IdempotencyKeys, K: Seal, G: Meta, C: Cl
 
 /// The schedule's event comes through as the body of a request without API Gateway's context, which no
 /// caller can leave out.
-fn is_schedule(request: &Request) -> bool {
+fn job(request: &Request) -> Option<String> {
     if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
-        return false;
+        return None;
     }
-    let event: Option<Value> = serde_json::from_slice(request.body()).ok();
-    event.is_some_and(|event| scheduled_job(&event).as_deref() == Some("resume-onboardings"))
+    scheduled_job(&serde_json::from_slice(request.body()).ok()?)
 }
 
 async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     onboard: &Onboard<'_, S, K, G, C, R>,
 ) -> Result<Response<Body>, ApiError> {
     let due = onboard.run_due(DUE_AT_ONCE).await?;
+    Ok(answer(StatusCode::OK, &json!({ "due": due })))
+}
+
+/// What clients that left still have of ours is taken back by the same function: it has the keys to it.
+async fn leave<S: Records + offboard::Records, K: Seal, G: Meta, C: Clock, R: Random>(
+    onboard: &Onboard<'_, S, K, G, C, R>,
+) -> Result<Response<Body>, ApiError> {
+    let Onboard { store, seal, graph, clock, random, settings } = *onboard;
+    let offboard = Offboard { store, seal, graph, clock, random, settings };
+    let due = offboard.run_due(DUE_AT_ONCE).await?;
     Ok(answer(StatusCode::OK, &json!({ "due": due })))
 }
 
@@ -173,9 +191,9 @@ fn client_summary(client: &Client) -> Value {
         "businessId": client.business_id,
         "clientName": client.client_name,
         "displayPhoneNumber": client.display_phone_number,
-        "verifiedName": client.verified_name,
-        "status": client.status,
-        "ready": client.status == ClientStatus::Active,
+        "verifiedName": client.verified_name(),
+        "status": client.status(),
+        "ready": client.status() == ClientStatus::Active,
     })
 }
 

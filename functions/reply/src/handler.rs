@@ -3,20 +3,20 @@
 use serde_json::{Value, json};
 use shared::error::StoreError;
 use shared::flows::reply::{Records, Reply};
-use shared::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges};
+use shared::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges, TokenGraph};
 use shared::queue::{Trigger, each, nudge};
 
 /// How many lost nudges one run of the schedule makes good; the next run takes the rest.
 const SWEEP: usize = 500;
 
 pub(crate) async fn handle<S, K, G, Q, L, C, R>(
-    reply: &Reply<'_, S, K, G, Q, L, C, R>, // dynamodb on messages, conversations, bots, clients, grants; kms; sqs
+    reply: &Reply<'_, S, K, G, Q, L, C, R>, // dynamodb on messages, conversations, bots, clients, grants, rates; kms; sqs
     trigger: Trigger,
 ) -> Result<Value, StoreError>
 where
     S: Records,
     K: Seal,
-    G: MessageGraph,
+    G: MessageGraph + TokenGraph,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -35,8 +35,9 @@ where
             Ok(json!(response))
         }
         Trigger::Schedule(job) if job == "sweep-due-answers" => {
-            let found = reply.sweep(SWEEP).await?;
-            Ok(json!({ "nudged": found }))
+            let nudged = reply.sweep(SWEEP).await?;
+            let unresolved = reply.report_unresolved(SWEEP).await?;
+            Ok(json!({ "nudged": nudged, "unresolved": unresolved }))
         }
         Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
     }

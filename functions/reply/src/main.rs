@@ -13,6 +13,7 @@ use shared::adapters::secrets::Secrets;
 use shared::adapters::sqs::AnswersQueue;
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::{AppSecret, ModelKey};
+use shared::flows::pace::Pace;
 use shared::flows::reply::{Reply, Settings};
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
@@ -28,7 +29,8 @@ async fn main() -> Result<(), Error> {
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .bots(config::required("BOTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
-        .grants(config::required("GRANTS_TABLE")?);
+        .grants(config::required("GRANTS_TABLE")?)
+        .rates(config::required("RATES_TABLE")?);
     store.warm_up().await;
     let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
@@ -48,6 +50,7 @@ async fn main() -> Result<(), Error> {
             graph: &graph,
             clock: &SystemClock,
             tokens: &Tokens::default(),
+            pace: &Pace::default(),
             claim: settings.claim,
         },
         queue: &queue,

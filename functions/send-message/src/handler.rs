@@ -5,27 +5,28 @@ use std::time::Duration;
 use lambda_http::{Body, Request};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
-use shared::domain::client::{Client, ClientStatus};
+use shared::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use shared::domain::conversation::{ConversationTouch, CustomerKey, CustomerNames};
 use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
-use shared::domain::meta_error::{MetaError, Remedy};
+use shared::domain::meta_error::{MARKETING_PAUSE, MetaError, Remedy};
 use shared::domain::raw::Packed;
 use shared::domain::status::Statuses;
-use shared::flows::send::{Delivery, Sender};
+use shared::flows::pace::{Held, HeldReason};
+use shared::flows::send::{Delivery, SendRecords, Sender};
 use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, once};
 use shared::ports::{
-    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadGrants,
-    RecordSends, ResolveCustomers, Seal, TouchConversations,
+    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
+    ResolveCustomers, Seal, TokenGraph, TouchConversations,
 };
 
-/// All records that send-message uses: dynamodb on clients, grants, messages, conversations, idempotency.
+/// All records that send-message uses: dynamodb on clients, grants, messages, conversations,
+/// idempotency, rates.
 pub(crate) trait Records:
     ReadClients
     + ListClients
-    + ReadGrants
-    + RecordSends
+    + SendRecords
     + ResolveCustomers
     + ReadConversations
     + TouchConversations
@@ -35,8 +36,7 @@ pub(crate) trait Records:
 impl<T> Records for T where
     T: ReadClients
         + ListClients
-        + ReadGrants
-        + RecordSends
+        + SendRecords
         + ResolveCustomers
         + ReadConversations
         + TouchConversations
@@ -60,8 +60,8 @@ struct Order {
 impl<S, K, G, C, R> Send<'_, S, K, G, C, R>
 where
     S: Records,
-    K: Seal,         // kms:Decrypt
-    G: MessageGraph, // the Graph API; no AWS permission
+    K: Seal,                      // kms:Decrypt
+    G: MessageGraph + TokenGraph, // the Graph API; no AWS permission
     C: Clock,
     R: Random,
 {
@@ -83,6 +83,7 @@ where
     async fn send(&self, id: MessageId, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
         let draft = Draft::parse(members.all()).map_err(invalid_message)?;
         let client = self.client(bot, members.optional("phoneNumberId")?).await?;
+        self.check_restrictions(&client, &draft)?;
         let order = Order { id, client, draft };
         let conversation_id = self.conversation(&order).await?;
         self.check_window(&order, &conversation_id).await?;
@@ -91,7 +92,7 @@ where
         if matches!(delivery, Delivery::Accepted(_)) {
             self.touch(&order, conversation_id, intent.at).await;
         }
-        respond(&order, delivery)
+        respond(&order, delivery, self.sender.clock.now())
     }
 
     /// The client to send from: the one named, or the bot's only one.
@@ -101,7 +102,7 @@ where
             Some(phone) => store.client(&phone).await?.filter(|client| client.bot_id == *bot),
             None => {
                 let mut clients = store.clients_of(bot, None, 100).await?.items;
-                clients.retain(|client| client.status == ClientStatus::Active);
+                clients.retain(|client| client.status() == ClientStatus::Active);
                 if clients.len() > 1 {
                     return Err(ApiError::bad_request(
                         "phone_number_required",
@@ -113,14 +114,17 @@ where
             }
         };
         let client = client.ok_or_else(|| ApiError::not_found("client_not_found"))?;
-        if client.status != ClientStatus::Active {
-            return Err(ApiError::conflict(
-                "client_not_active",
-                "The client cannot send: its onboarding is not finished, or it is suspended.",
-                "Finish its onboarding, or look at its status in the list of clients.",
-            ));
+        if client.status() == ClientStatus::Active { Ok(client) } else { Err(not_active(&client)) }
+    }
+
+    /// What Meta forbids the client for now is refused before the call.
+    fn check_restrictions(&self, client: &Client, draft: &Draft) -> Result<(), ApiError> {
+        let is_template = !draft.needs_open_window();
+        let now = self.sender.clock.now();
+        match client.account.refuses(is_template, client.signed_up_at, now) {
+            Some(until) => Err(restricted(is_template).with_member("until", until.to_string())),
+            None => Ok(()),
         }
-        Ok(client)
     }
 
     async fn conversation(&self, order: &Order) -> Result<ConversationId, ApiError> {
@@ -191,6 +195,31 @@ where
     }
 }
 
+fn not_active(client: &Client) -> ApiError {
+    let error = ApiError::conflict(
+        "client_not_active",
+        "The client cannot send: its onboarding is not finished, it is suspended, or it left.",
+        "Finish its onboarding, or look at its status in the list of clients.",
+    );
+    match client.status_reason() {
+        Some((reason, _)) => error.with_member("statusReason", reason),
+        None => error,
+    }
+}
+
+fn restricted(is_template: bool) -> ApiError {
+    let detail = if is_template {
+        "Meta does not let this client write to customers first for now."
+    } else {
+        "Meta does not let this client answer customers for now."
+    };
+    ApiError::conflict(
+        "client_restricted",
+        detail,
+        "Wait until the restriction ends, or appeal against it at Meta.",
+    )
+}
+
 fn window_closed() -> ApiError {
     ApiError::conflict(
         "window_closed",
@@ -209,7 +238,7 @@ fn invalid_message(error: InvalidDraft) -> ApiError {
 }
 
 /// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.
-fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError> {
+fn respond(order: &Order, delivery: Delivery, now: Timestamp) -> Result<Response<Body>, ApiError> {
     let queued = |status: &str| {
         Ok(answer(StatusCode::ACCEPTED, &json!({"messageId": order.id, "wamid": null, "status": status})))
     };
@@ -219,7 +248,12 @@ fn respond(order: &Order, delivery: Delivery) -> Result<Response<Body>, ApiError
         }
         Delivery::Uncertain => queued("uncertain"),
         Delivery::InProgress(_) => queued("queued"),
-        Delivery::NoToken => Err(reconnect()),
+        Delivery::NoToken(None) => Err(reconnect()),
+        Delivery::NoToken(Some(error)) => Err(named(order, reconnect().with_meta(&error))),
+        Delivery::Held(held) => Err(match held.error {
+            Some(_) => named(order, waits(&held, now)),
+            None => waits(&held, now), // Nothing is recorded of it.
+        }),
         Delivery::NotSent { pause, error } => Err(named(order, not_sent(pause, error.as_ref()))),
         // An answer for good: the same request gets it again.
         Delivery::Refused(error) => Ok(named(order, refused(&error)).into_response()),
@@ -241,7 +275,7 @@ fn reconnect() -> ApiError {
 
 fn not_sent(pause: Duration, error: Option<&MetaError>) -> ApiError {
     let answer = match error {
-        Some(error) if matches!(error.remedy(), Remedy::SlowDown(_)) => {
+        Some(error) if matches!(error.remedy(), Remedy::SlowDown { .. }) => {
             ApiError::too_many("rate_limited", "Meta takes no more messages for now.", pause)
         }
         _ => ApiError::unavailable("meta_unavailable", "Meta did not take the message; it was not sent."),
@@ -252,14 +286,65 @@ fn not_sent(pause: Duration, error: Option<&MetaError>) -> ApiError {
     }
 }
 
+/// It may not go out now: the same request may later, with the same key.
+fn waits(held: &Held, now: Timestamp) -> ApiError {
+    let pause = Duration::try_from(held.until.duration_since(now)).unwrap_or_default();
+    // In whole seconds, and not too early.
+    let pause = Duration::from_secs(pause.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
+    let what = match held.reason {
+        HeldReason::Paused(pause) => return paused(&pause, held.error.as_ref()),
+        HeldReason::Pair => "Meta takes no more messages to this customer for now.",
+        HeldReason::Number => "Meta takes no more messages from this number for now.",
+        HeldReason::Account => "Meta takes no more calls for this WhatsApp account for now.",
+        HeldReason::App => "Meta takes no more calls of this app for now.",
+    };
+    ApiError::too_many("rate_limited", what, pause)
+}
+
+fn paused(pause: &Pause, error: Option<&MetaError>) -> ApiError {
+    let (reason, detail, action) = match pause.reason {
+        PauseReason::Payment => (
+            "payment",
+            "Meta refuses messages of this client: nobody pays for them.",
+            "Mend the client's payment method or credit line at Meta; then send it again after `until`.",
+        ),
+        PauseReason::Locked => (
+            "locked",
+            "Meta locked the client's account, or blocks it for its policy.",
+            "Clear it with Meta in the Business Support Home; then send it again after `until`.",
+        ),
+    };
+    let problem = ApiError::conflict("client_paused", detail, action)
+        .with_member("reason", reason)
+        .with_member("since", pause.since.to_string())
+        .with_member("until", pause.until.to_string());
+    match error {
+        Some(error) => problem.with_meta(error),
+        None => problem,
+    }
+}
+
 fn refused(error: &MetaError) -> ApiError {
     match error.remedy() {
         Remedy::WindowClosed => window_closed(),
         Remedy::Token => reconnect(),
-        Remedy::Payment => ApiError::conflict(
-            "payment_problem",
-            "Meta refuses paid messages of this client.",
-            "Mend the client's payment method or credit line at Meta.",
+        Remedy::NotReachable => ApiError::unprocessable(
+            "recipient_unreachable",
+            "Meta cannot deliver to this customer on WhatsApp.",
+            "Reach the customer another way.",
+        ),
+        Remedy::OptedOut => ApiError::unprocessable(
+            "recipient_opted_out",
+            "The customer wants no marketing messages from this business.",
+            "Send this customer no marketing any more.",
+        ),
+        Remedy::MarketingLimit => ApiError::unprocessable(
+            "marketing_limit",
+            "Meta spares this customer further marketing for now.",
+            format!(
+                "Send it as a new request, {} hours from now at the earliest.",
+                MARKETING_PAUSE.as_secs() / 3600
+            ),
         ),
         _ => ApiError::unprocessable(
             "refused_by_meta",

@@ -9,6 +9,7 @@ use shared::adapters::kms::Kms;
 use shared::adapters::secrets::Secrets;
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::AppSecret;
+use shared::flows::pace::Pace;
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
 use shared::{config, telemetry};
@@ -22,7 +23,8 @@ async fn main() -> Result<(), Error> {
         .grants(config::required("GRANTS_TABLE")?)
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?)
-        .idempotency(config::required("IDEMPOTENCY_TABLE")?);
+        .idempotency(config::required("IDEMPOTENCY_TABLE")?)
+        .rates(config::required("RATES_TABLE")?);
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
@@ -35,6 +37,7 @@ async fn main() -> Result<(), Error> {
             graph: &graph,
             clock: &SystemClock,
             tokens: &Tokens::default(),
+            pace: &Pace::default(),
             claim: config::seconds("CLAIM_SECONDS", 90)?,
         },
         random: &SystemRandom,

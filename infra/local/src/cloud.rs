@@ -144,7 +144,7 @@ pub(crate) struct Deployed {
     pub(crate) environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "grants",
     "clients",
     "onboardings",
@@ -155,8 +155,10 @@ const TABLES: [&str; 10] = [
     "events",
     "quarantine",
     "blobs",
+    "rates",
 ];
-const QUEUES: [&str; 4] = ["inbound", "answers", "inboundDead", "answersDead"];
+const QUEUES: [&str; 5] = ["inbound", "answers", "inboundDead", "answersDead", "schedulesDead"];
+const FUNCTIONS: [&str; 1] = ["recovery"];
 
 impl Deployed {
     /// Where the emulator serves the HTTP API.
@@ -172,6 +174,11 @@ impl Deployed {
     /// Queue addresses by short name.
     pub(crate) fn queues(&self) -> Result<BTreeMap<String, String>> {
         self.named(&QUEUES, "QueueUrl")
+    }
+
+    /// Names of the functions that are called directly, by short name.
+    pub(crate) fn functions(&self) -> Result<BTreeMap<String, String>> {
+        self.named(&FUNCTIONS, "Function")
     }
 
     fn named(&self, names: &[&str], suffix: &str) -> Result<BTreeMap<String, String>> {

@@ -14,6 +14,7 @@ mod options;
 mod parameters;
 mod progress;
 mod python;
+pub mod recovery;
 mod sam_env;
 mod settings;
 mod simulator;
@@ -24,7 +25,7 @@ mod tokens;
 pub use http_client::client;
 pub use info::{StackInfo, Tokens};
 pub use options::{Options, Ports};
-pub use stack::{Stack, running, token};
+pub use stack::{Stack, must_run, running, token};
 
 /// The bots that exist in a new local stack; each has a token of its own.
 pub const BOTS: [&str; 2] = ["demo-bakery", "demo-florist"];

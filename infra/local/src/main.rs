@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use switchboard::{BOTS, Options, Ports, Stack, StackInfo};
+use serde_json::Value;
+use switchboard::{BOTS, Options, Ports, Stack, StackInfo, recovery};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs all of Switchboard on this machine: the functions, an AWS emulator, a Meta simulator, the pages.
@@ -33,6 +34,10 @@ enum Action {
         /// "admin", "demo-bakery" or "demo-florist".
         caller: String,
     },
+    /// Put dead letters back on their queue, in the running stack: docs/recovery.md.
+    Redrive(recovery::Redrive),
+    /// Run stored messages, events or quarantined webhooks through ingest again, in the running stack.
+    Replay(recovery::Replay),
 }
 
 #[tokio::main]
@@ -51,6 +56,16 @@ async fn run(arguments: Arguments) -> Result<()> {
     let options = Options { ports, fresh: arguments.fresh, ..Options::default() };
     if let Some(Action::Token { caller }) = arguments.command {
         return say(&switchboard::token(&options, &caller)?);
+    }
+    match &arguments.command {
+        Some(Action::Redrive(wanted)) => {
+            return say(&pretty(&recovery::redrive(&switchboard::must_run(&options)?, wanted).await?));
+        }
+        Some(Action::Replay(wanted)) => {
+            let show = |answer: &Value| say(&pretty(answer)).unwrap_or_default();
+            return recovery::replay(&switchboard::must_run(&options)?, wanted, show).await;
+        }
+        _ => {}
     }
     if let (Some(Action::Demo), Some(info)) = (&arguments.command, switchboard::running(&options)?) {
         return switchboard::demo::run(&info, false).await;
@@ -101,6 +116,10 @@ fn say(text: &str) -> Result<()> {
     // A terminal that went away is no reason to fail.
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     Ok(())
+}
+
+fn pretty(answer: &Value) -> String {
+    format!("{answer:#}")
 }
 
 /// The addresses, and what to try.

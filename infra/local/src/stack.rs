@@ -130,9 +130,14 @@ pub fn running(options: &Options) -> Result<Option<StackInfo>> {
     serde_json::from_slice(&json).map(Some).with_context(|| format!("{} is not readable", file.display()))
 }
 
+/// The stack that runs in this state folder. Errors say how to start one.
+pub fn must_run(options: &Options) -> Result<StackInfo> {
+    running(options)?.context("no stack runs here: start one by `cargo run`")
+}
+
 /// A day's token of a local caller of the running stack. `caller` is `admin` or a local bot.
 pub fn token(options: &Options, caller: &str) -> Result<String> {
-    let info = running(options)?.context("no stack runs here: start one by `cargo run`")?;
+    let info = must_run(options)?;
     let tokens = Issuer::open(&options.state_dir.join(KEY), info.api_url)?.all(Timestamp::now())?;
     match tokens.bots.get(caller) {
         Some(token) => Ok(token.clone()),
@@ -178,6 +183,7 @@ fn describe(
         tokens: None,
         tables: deployed.tables()?,
         queues: deployed.queues()?,
+        functions: deployed.functions()?,
         logs: dir.file("logs"),
     })
 }

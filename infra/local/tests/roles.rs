@@ -1,7 +1,9 @@
 //! Every function does its work with the role that the template gives it, and no more.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test crate")]
 
-use serde_json::json;
+use std::path::Path;
+
+use serde_json::{Value, json};
 use switchboard::{Options, Ports, Stack, StackInfo};
 
 /// What the logs of functions say about refused calls.
@@ -14,8 +16,44 @@ fn refusals(stack: &StackInfo) -> Vec<String> {
     found
 }
 
+/// What an operator with all rights would do by the AWS CLI, each job of recovery with something to do.
+const OPERATE: &str = r#"
+import json, sys
+import boto3
+endpoint, region, function, dead, bot = sys.argv[1:]
+client = lambda service: boto3.client(
+    service, endpoint_url=endpoint, region_name=region, aws_access_key_id="test", aws_secret_access_key="test")
+jobs = [
+    {"job": "archive-dead-letters"},
+    {"job": "redrive", "queue": "inbound", "dryRun": True},
+    {"job": "archive-dead-letters", "olderThanDays": 0},
+    {"job": "redrive", "queue": "inbound"},
+    {"job": "redrive", "queue": "answers"},
+    {"job": "redrive", "queue": "schedules"},
+    {"job": "replay", "botId": bot, "dryRun": False},
+    {"job": "replay", "owner": "-", "dryRun": False},
+    {"job": "replay", "quarantine": {}, "from": "2026-01-01T00:00:00Z", "limit": 1000, "dryRun": False},
+]
+client("sqs").send_message(QueueUrl=dead, MessageBody="not a webhook")
+answers = []
+for job in jobs:
+    answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(job))
+    answers.append(json.loads(answer["Payload"].read()))
+print(json.dumps(answers))
+"#;
+
+/// The answers of all jobs of recovery.
+async fn operate(stack: &StackInfo) -> Vec<Value> {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/venv/bin/python");
+    let mut python = tokio::process::Command::new(venv);
+    python.args(["-c", OPERATE, &stack.aws_endpoint, &stack.region, &stack.functions["recovery"]]);
+    let output = python.args([&stack.queues["inboundDead"], "demo-bakery"]).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_roles_suffice_for_a_signup_an_answer_and_the_history() {
+async fn the_roles_suffice_for_a_signup_an_answer_the_history_and_recovery() {
     let temp = tempfile::tempdir().unwrap();
     let options = Options {
         state_dir: temp.path().to_path_buf(),
@@ -39,5 +77,13 @@ async fn the_roles_suffice_for_a_signup_an_answer_and_the_history() {
     let sent = send.header("idempotency-key", "roles-1").json(&message).send().await.unwrap();
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     assert_eq!(sent.status(), 200);
+
+    let answers = operate(&stack.info).await;
+    assert_eq!(refusals(&stack.info), Vec::<String>::new());
+    let failed: Vec<_> = answers.iter().filter(|answer| answer["errorMessage"].is_string()).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!((&answers[1]["moved"], &answers[2]["archived"]), (&1.into(), &1.into()), "{answers:?}");
+    assert_eq!((&answers[3]["moved"], &answers[3]["fromArchive"]), (&1.into(), &1.into()), "{answers:?}");
+    assert!(answers[6]["replayed"].as_u64() > Some(0), "{answers:?}");
     stack.stop().await.unwrap();
 }

@@ -108,7 +108,7 @@ fn every_queue_keeps_two_weeks_encrypted_and_dead_letters_as_large_as_live_ones(
 fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
     let template = template();
     let tables = resources(&template, "AWS::DynamoDB::Table");
-    assert_eq!(tables.len(), 10);
+    assert_eq!(tables.len(), 11);
     for (name, table) in tables {
         assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");
@@ -127,7 +127,11 @@ fn no_function_may_touch_more_than_it_names() {
             let (actions, resource) = (text(&statement["Action"]), text(&statement["Resource"]));
             assert!(!actions.contains('*'), "{name}: {actions}");
             assert!(!resource.contains('*'), "{name}: {resource}");
-            assert!(!actions.contains("Scan") && !actions.contains("DeleteItem"), "{name}: {actions}");
+            assert!(!actions.contains("Scan"), "{name}: {actions}");
+            // Only what has been put on a queue is deleted, and only from quarantine.
+            let deletes_what = ("Recovery", "QuarantineTable.Arn");
+            let may_delete = name == deletes_what.0 && resource.trim().ends_with(deletes_what.1);
+            assert!(!actions.contains("DeleteItem") || may_delete, "{name}: {actions}");
         }
     }
 }
@@ -207,6 +211,79 @@ fn each_function_is_given_the_settings_that_it_reads_and_no_other_names_of_resou
             assert!(given, "{binary} reads {setting}, which template.yaml does not give it");
         }
     }
+}
+
+/// The name in a `!GetAtt Name.Attribute` or `!Ref Name`.
+fn named(value: &Value) -> String {
+    let text = text(value);
+    let name = text.trim().trim_start_matches("!GetAtt ").trim_start_matches("!Ref ");
+    name.split('.').next().unwrap().to_owned()
+}
+
+/// The dead-letter queues that an alarm watches from the first letter on.
+fn watched(template: &Value) -> BTreeSet<String> {
+    let alarms = resources(template, "AWS::CloudWatch::Alarm").into_iter();
+    let on_letters = alarms.filter(|(_, alarm)| {
+        alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+            && alarm["Threshold"] == 0
+            && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    });
+    on_letters.map(|(_, alarm)| named(&alarm["Dimensions"][0]["Value"])).collect()
+}
+
+#[test]
+fn each_queue_that_feeds_a_function_has_a_dead_letter_queue_of_its_own_that_an_alarm_watches() {
+    let template = template();
+    let (watched, mut dead) = (watched(&template), BTreeSet::new());
+    let sources = resources(&template, "AWS::Lambda::EventSourceMapping");
+    for (name, source) in &sources {
+        let queue = named(&source["EventSourceArn"]);
+        let target =
+            &template["Resources"][queue.as_str()]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"];
+        let target = named(target);
+        assert!(watched.contains(&target), "{name}: nobody watches {target}");
+        assert!(dead.insert(target), "{name} shares its dead letters");
+    }
+    assert!(!sources.is_empty());
+}
+
+#[test]
+fn each_schedule_has_a_dead_letter_queue_that_an_alarm_watches() {
+    let (template, mut jobs) = (template(), BTreeSet::new());
+    let watched = watched(&template);
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        for (_, event) in function["Events"].as_mapping().into_iter().flatten() {
+            if event["Type"] == "ScheduleV2" {
+                let target = named(&event["Properties"]["DeadLetterConfig"]["Arn"]);
+                assert!(watched.contains(&target), "{name}: nobody watches {target}");
+                let input = event["Properties"]["Input"].as_str().unwrap();
+                let input: serde_json::Value = serde_json::from_str(input).unwrap();
+                assert_eq!(input["source"], "switchboard.schedule", "{name}");
+                jobs.insert(input["job"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    for job in ["archive-dead-letters", "resume-onboardings", "sweep-due-answers"] {
+        assert!(jobs.contains(job), "nothing schedules {job}: {jobs:?}");
+    }
+}
+
+#[test]
+fn dead_letters_are_archived_days_before_they_age_out_and_every_hour_anew() {
+    let template = template();
+    let recovery = &template["Resources"]["Recovery"]["Properties"];
+    let schedule = &recovery["Events"]["EveryHour"]["Properties"];
+    assert_eq!(schedule["ScheduleExpression"], "rate(1 hour)");
+    let after = number(&template, &recovery["Environment"]["Variables"]["ARCHIVE_AFTER_DAYS"]);
+    let latest = template["Parameters"]["ArchiveAfterDays"]["MaxValue"].as_u64().unwrap();
+    for (name, queue) in resources(&template, "AWS::SQS::Queue") {
+        let days = queue["MessageRetentionPeriod"].as_u64().unwrap() / (24 * 60 * 60);
+        assert!(after + 7 <= days && latest < days, "{name}: letters of {days} days");
+    }
+    // Whoever fails at it is heard of.
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    let of_errors = |alarm: &Value| alarm["MetricName"] == "Errors" && text(alarm).contains("!Ref Recovery");
+    assert!(alarms.iter().any(|(_, alarm)| of_errors(alarm)));
 }
 
 #[test]

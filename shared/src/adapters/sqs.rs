@@ -1,20 +1,26 @@
-//! SQS: the queues `inbound` and `answers`.
+//! SQS: the queues `inbound` and `answers`, and the dead-letter queues.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry as Entry,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry as Entry,
 };
 use tokio::task::JoinSet;
 
 use super::aws::failure;
+use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
-use crate::domain::parcel::{Content, Parcel, batches};
+use crate::domain::letter::{self, Attribute, DeadLetter, DeadQueue, FedQueue, Letter};
+use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
-use crate::ports::{SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendInbound, SendNudges};
 
 const OPERATION: &str = "sqs SendMessageBatch";
+const RECEIVE: &str = "sqs ReceiveMessage";
+const DELETE: &str = "sqs DeleteMessageBatch";
+const RELEASE: &str = "sqs ChangeMessageVisibilityBatch";
 /// Most messages of one batch call (AWS, SQS quotas, 2026).
 const BATCH: usize = 10;
 /// Longest delay of a message, in seconds (AWS, SQS quotas, 2026).
@@ -58,7 +64,7 @@ impl AnswersQueue {
 impl SendInbound for InboundQueue {
     async fn send_inbound(&self, parcels: &[Parcel], delay: Duration) -> Result<(), StoreError> {
         let batches = batches(parcels).into_iter().map(|batch| {
-            batch.iter().enumerate().map(|(index, parcel)| parcel_entry(index, parcel, delay)).collect()
+            batch.iter().enumerate().map(|(index, parcel)| entry(index, parcel.into(), delay)).collect()
         });
         self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }
@@ -67,7 +73,7 @@ impl SendInbound for InboundQueue {
 impl SendNudges for AnswersQueue {
     async fn send_nudges(&self, nudges: &[Nudge], delay: Duration) -> Result<(), StoreError> {
         let batches = nudges.chunks(BATCH).map(|batch| {
-            batch.iter().enumerate().map(|(index, nudge)| nudge_entry(index, nudge, delay)).collect()
+            batch.iter().enumerate().map(|(index, nudge)| entry(index, nudge.into(), delay)).collect()
         });
         self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }
@@ -118,34 +124,151 @@ impl Queue {
     }
 }
 
-fn parcel_entry(index: usize, parcel: &Parcel, delay: Duration) -> Result<Entry, StoreError> {
-    let (kind, body) = match &parcel.content {
-        Content::Body(body) => ("body", body),
-        Content::Part { base64, .. } => ("part", base64),
-    };
-    let mut entry = Entry::builder()
-        .id(index.to_string())
-        .message_body(body)
-        .delay_seconds(delay_seconds(delay))
-        .message_attributes("kind", text(kind)?)
-        .message_attributes("receivedAt", number(parcel.received_at.as_millisecond())?);
-    if let Content::Part { header, .. } = &parcel.content {
-        entry = entry
-            .message_attributes("name", text(&header.name)?)
-            .message_attributes("index", number(header.index)?)
-            .message_attributes("count", number(header.count)?);
-    }
-    entry.build().map_err(|e| StoreError::service(OPERATION, e))
-}
-
-fn nudge_entry(index: usize, nudge: &Nudge, delay: Duration) -> Result<Entry, StoreError> {
-    let body = serde_json::to_string(nudge).map_err(|e| StoreError::service(OPERATION, e))?;
+fn entry(index: usize, letter: Letter, delay: Duration) -> Result<Entry, StoreError> {
+    let attributes = letter.attributes.into_iter();
+    let attributes = attributes.map(|(name, value)| Ok((name, attribute(value)?)));
     Entry::builder()
         .id(index.to_string())
-        .message_body(body)
+        .message_body(letter.body)
         .delay_seconds(delay_seconds(delay))
+        .set_message_attributes(Some(attributes.collect::<Result<_, StoreError>>()?))
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
+}
+
+/// Addresses of the queues that a redrive works on.
+#[derive(Debug, Clone)]
+pub struct QueueUrls {
+    /// The queue `inbound`.
+    pub inbound: String,
+    /// The queue `answers`.
+    pub answers: String,
+    /// The dead letters of `inbound`.
+    pub inbound_dead: String,
+    /// The dead letters of `answers`.
+    pub answers_dead: String,
+    /// Scheduled runs that could not be started.
+    pub schedules_dead: String,
+}
+
+/// The dead-letter queues, and the way back.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueues {
+    client: Client,
+    urls: QueueUrls,
+}
+
+impl DeadLetterQueues {
+    /// The queues at these addresses.
+    #[must_use]
+    pub fn new(client: Client, urls: QueueUrls) -> Self {
+        Self { client, urls }
+    }
+
+    fn dead(&self, queue: DeadQueue) -> &str {
+        match queue {
+            DeadQueue::Inbound => &self.urls.inbound_dead,
+            DeadQueue::Answers => &self.urls.answers_dead,
+            DeadQueue::Schedules => &self.urls.schedules_dead,
+        }
+    }
+
+    fn fed(&self, queue: FedQueue) -> Queue {
+        let url = match queue {
+            FedQueue::Inbound => &self.urls.inbound,
+            FedQueue::Answers => &self.urls.answers,
+        };
+        Queue { client: self.client.clone(), url: url.clone() }
+    }
+}
+
+impl DeadLetters for DeadLetterQueues {
+    async fn receive_dead(&self, queue: DeadQueue, hidden: Duration) -> Result<Vec<DeadLetter>, StoreError> {
+        let call = self
+            .client
+            .receive_message()
+            .queue_url(self.dead(queue))
+            .max_number_of_messages(BATCH as i32)
+            .visibility_timeout(i32::try_from(hidden.as_secs()).unwrap_or(i32::MAX))
+            // A short poll asks some of SQS's servers only, and may find nothing where there is something.
+            .wait_time_seconds(1)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_attribute_names("All");
+        let received = call.send().await.map_err(|e| failure(RECEIVE, &e))?;
+        received.messages.unwrap_or_default().into_iter().map(dead_letter).collect()
+    }
+
+    async fn delete_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        for batch in letters.chunks(BATCH) {
+            let entry = |(index, letter): (usize, &DeadLetter)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&letter.receipt)
+                    .build()
+                    .map_err(|e| StoreError::service(DELETE, e))
+            };
+            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let call = self.client.delete_message_batch().queue_url(self.dead(queue));
+            let answer = call.set_entries(Some(entries)).send().await.map_err(|e| failure(DELETE, &e))?;
+            all_taken(DELETE, &answer.failed)?;
+        }
+        Ok(())
+    }
+
+    async fn release_dead(&self, queue: DeadQueue, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        for batch in letters.chunks(BATCH) {
+            let entry = |(index, letter): (usize, &DeadLetter)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&letter.receipt)
+                    .visibility_timeout(0)
+                    .build()
+                    .map_err(|e| StoreError::service(RELEASE, e))
+            };
+            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let call = self.client.change_message_visibility_batch().queue_url(self.dead(queue));
+            let answer = call.set_entries(Some(entries)).send().await.map_err(|e| failure(RELEASE, &e))?;
+            all_taken(RELEASE, &answer.failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl SendBack for DeadLetterQueues {
+    async fn send_back(&self, queue: FedQueue, letters: &[Letter]) -> Result<(), StoreError> {
+        let batches = letter::batches(letters).into_iter().map(|batch| {
+            batch
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(index, letter)| entry(index, letter, Duration::ZERO))
+                .collect()
+        });
+        self.fed(queue).send_all(batches.collect::<Result<_, _>>()?).await
+    }
+}
+
+fn all_taken(operation: &'static str, failed: &[BatchResultErrorEntry]) -> Result<(), StoreError> {
+    match failed.first() {
+        None => Ok(()),
+        Some(failed) => Err(StoreError::service(operation, format!("SQS refused: {}", failed.code))),
+    }
+}
+
+fn dead_letter(message: Message) -> Result<DeadLetter, StoreError> {
+    let missing = |what| StoreError::service(RECEIVE, format!("a message without {what}"));
+    let sent_at = message.attributes.as_ref().and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp));
+    let sent_at = sent_at.and_then(|ms| Timestamp::from_millisecond(ms.parse().ok()?).ok());
+    let attributes = message.message_attributes.unwrap_or_default().into_iter();
+    let attributes = attributes
+        .filter_map(|(name, a)| Some((name, Attribute { kind: a.data_type, value: a.string_value? })))
+        .collect();
+    Ok(DeadLetter {
+        id: message.message_id.ok_or_else(|| missing("id"))?,
+        receipt: message.receipt_handle.ok_or_else(|| missing("receipt"))?,
+        sent_at: sent_at.ok_or_else(|| missing("time"))?,
+        letter: Letter { body: message.body.unwrap_or_default(), attributes },
+    })
 }
 
 /// Whole seconds, rounded up: an answer must not come before its burst is over.
@@ -154,18 +277,10 @@ fn delay_seconds(delay: Duration) -> i32 {
     i32::try_from(seconds.min(LONGEST_DELAY_SECONDS)).expect("at most 900")
 }
 
-fn text(value: &str) -> Result<MessageAttributeValue, StoreError> {
-    attribute("String", value.to_owned())
-}
-
-fn number(value: impl Into<i64>) -> Result<MessageAttributeValue, StoreError> {
-    attribute("Number", value.into().to_string())
-}
-
-fn attribute(kind: &str, value: String) -> Result<MessageAttributeValue, StoreError> {
+fn attribute(value: Attribute) -> Result<MessageAttributeValue, StoreError> {
     MessageAttributeValue::builder()
-        .data_type(kind)
-        .string_value(value)
+        .data_type(value.kind)
+        .string_value(value.value)
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
 }
@@ -178,7 +293,7 @@ mod tests {
     use super::super::scripted::{Act, Request, Scripted};
     use super::*;
     use crate::domain::Timestamp;
-    use crate::domain::parcel::PartHeader;
+    use crate::domain::parcel::{Content, PartHeader};
 
     const NOW: Duration = Duration::ZERO;
 
@@ -212,6 +327,7 @@ mod tests {
             .map(|i| Parcel {
                 content: Content::Body(format!("{{\"n\":{i}}}")),
                 received_at: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
+                silent: false,
             })
             .collect()
     }
@@ -223,6 +339,7 @@ mod tests {
         let part = Parcel {
             content: Content::Part { header, base64: "QQ==".to_owned() },
             received_at: Timestamp::UNIX_EPOCH,
+            silent: true,
         };
         inbound(&server).send_inbound(&[bodies(1).remove(0), part], NOW).await.unwrap();
         let requests = server.requests();
@@ -233,9 +350,9 @@ mod tests {
         let time = &sent[0]["MessageAttributes"]["receivedAt"];
         assert_eq!((&time["DataType"], &time["StringValue"]), (&"Number".into(), &"1795000000123".into()));
         let part = &sent[1]["MessageAttributes"];
-        let values =
-            ["kind", "name", "index", "count"].map(|name| part[name]["StringValue"].as_str().unwrap());
-        assert_eq!(values, ["part", "abc", "1", "2"]);
+        let values = ["kind", "name", "index", "count", "replay"]
+            .map(|name| part[name]["StringValue"].as_str().unwrap());
+        assert_eq!(values, ["part", "abc", "1", "2", "silent"]);
     }
 
     #[tokio::test]

@@ -45,8 +45,12 @@ pub enum NoAnswer {
     SendUncertain,
     /// Meta refused the answer for good.
     RefusedByMeta,
+    /// Meta takes nothing of the client for longer than an answer is worth waiting for: payment, or a lock.
+    Paused,
     /// A dependency was down for longer than an answer is worth waiting for.
     GivenUp,
+    /// First recorded by a replay that was not asked to answer.
+    Replayed,
 }
 
 impl NoAnswer {
@@ -65,7 +69,9 @@ impl NoAnswer {
             Self::ModelFailed => "model_failed",
             Self::SendUncertain => "send_uncertain",
             Self::RefusedByMeta => "refused_by_meta",
+            Self::Paused => "paused",
             Self::GivenUp => "given_up",
+            Self::Replayed => "replayed",
         }
     }
 }

@@ -14,10 +14,12 @@ pub struct Grant {
     /// The client's business portfolio. Kept because Meta no longer tells it once the client left,
     /// and revoking the credit needs it.
     pub business_id: BusinessId,
-    /// The business token.
-    pub token: Sealed,
+    /// The business token. `None` once nobody uses it any more: then only the ids are kept.
+    pub token: Option<Sealed>,
     /// Counts the tokens that this grant has had; one writer at a time moves it by one.
     pub token_version: u64,
+    /// Since when Meta is known not to take this token; a new token begins without.
+    pub dead_since: Option<Timestamp>,
     /// When the token expires; `None` = never.
     pub token_expires_at: Option<Timestamp>,
     /// Scopes that `debug_token` reported.

@@ -112,6 +112,10 @@ id! {
     OnboardingId, |s| s.starts_with("ob_") && is_name(s, 64)
 }
 id! {
+    /// The undoing of one onboarding.
+    OffboardingId, |s| s.starts_with("off_") && is_name(s, 68)
+}
+id! {
     /// What one client business granted to one bot: `{botId}.{businessId}`.
     GrantId, |s| s.len() <= 160 && s.split_once('.').is_some_and(|(bot, business)| is_name(bot, 64) && is_meta_id(business))
 }
@@ -133,6 +137,7 @@ shown!(
     Wamid,
     Bsuid,
     OnboardingId,
+    OffboardingId,
     GrantId,
     MessageId
 );
@@ -179,6 +184,14 @@ impl OnboardingId {
     #[must_use]
     pub fn of_code(code: &super::secret::SignupCode) -> Self {
         Self(format!("ob_{}", short_hash(&[b"signup code", code.expose().as_bytes()])))
+    }
+}
+
+impl OffboardingId {
+    /// The undoing of this onboarding.
+    #[must_use]
+    pub fn of(onboarding: &OnboardingId) -> Self {
+        Self(format!("off_{onboarding}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What Switchboard knows, free of services, clocks and I/O: ids, secrets, signatures, messages,
 //! the onboarding ledger, the rules of answering and sending.
 
+pub mod account;
 pub mod answer;
 pub mod bot;
 pub mod client;
@@ -8,10 +9,14 @@ pub mod conversation;
 pub mod draft;
 pub mod grant;
 pub mod ids;
+pub mod json;
+pub mod letter;
 pub mod message;
 pub mod meta_error;
+pub mod offboarding;
 pub mod onboarding;
 pub mod parcel;
+pub mod rate;
 pub mod raw;
 pub mod seal;
 pub mod secret;

@@ -20,6 +20,8 @@ pub struct Parcel {
     pub content: Content,
     /// When the webhook was received.
     pub received_at: Timestamp,
+    /// A replay that was not asked to answer: what is new in it is recorded, and nothing is sent.
+    pub silent: bool,
 }
 
 /// What is in a parcel.
@@ -75,7 +77,7 @@ pub fn pack(body: &[u8], received_at: Timestamp) -> Vec<Parcel> {
         },
         _ => parts(body),
     };
-    contents.into_iter().map(|content| Parcel { content, received_at }).collect()
+    contents.into_iter().map(|content| Parcel { content, received_at, silent: false }).collect()
 }
 
 fn split(text: &str) -> Vec<Content> {
@@ -216,8 +218,11 @@ mod tests {
 
     #[test]
     fn a_batch_holds_at_most_ten_and_one_mebibyte() {
-        let parcel =
-            |len| Parcel { content: Content::Body("x".repeat(len)), received_at: Timestamp::UNIX_EPOCH };
+        let parcel = |len| Parcel {
+            content: Content::Body("x".repeat(len)),
+            received_at: Timestamp::UNIX_EPOCH,
+            silent: false,
+        };
         assert_eq!(batches(&vec![parcel(10); 21]).iter().map(|b| b.len()).collect::<Vec<_>>(), [10, 10, 1]);
         assert_eq!(batches(&vec![parcel(600_000); 3]).len(), 3);
         assert!(batches(&[]).is_empty());

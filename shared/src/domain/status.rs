@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Timestamp;
+use super::client::PauseReason;
 use super::ids::{MessageId, Wamid};
+use super::meta_error::{MetaError, Remedy};
+use super::raw::sha256;
+use super::{Timestamp, json};
+
+/// Most bytes of one status that are kept with its message. Meta's have less than two thousand.
+const LONGEST_BODY: usize = 8 * 1024;
+/// Most bytes of statuses that are kept with one message: an item of DynamoDB holds 400 KB, and the
+/// message itself and the facts must fit beside. A group has 8 members (Meta, groups, 2026-06-17), whose
+/// statuses take less than half of it.
+pub const MOST_BODIES: usize = 64 * 1024;
 
 /// One status as a webhook brought it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct StatusEvent {
     /// The message that it is about.
     pub wamid: Wamid,
@@ -18,6 +28,38 @@ pub struct StatusEvent {
     pub key: StatusKey,
     /// When, and what came with it.
     pub fact: StatusFact,
+    /// The status alone as a webhook body: everything that Meta said, and what can be replayed.
+    pub body: String,
+}
+
+/// The body names recipients and carries what callers gave: not for logs.
+impl std::fmt::Debug for StatusEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StatusEvent({}, {}, {})", self.wamid, self.key.state, self.fact.at)
+    }
+}
+
+impl StatusEvent {
+    /// The body, unless it is too large to be kept with the message.
+    #[must_use]
+    pub fn small_body(&self) -> Option<&str> {
+        Some(self.body.as_str()).filter(|body| body.len() <= LONGEST_BODY)
+    }
+
+    /// Why Meta takes no messages of the client at all, if this failure says so.
+    #[must_use]
+    pub fn stops_the_client(&self) -> Option<PauseReason> {
+        if self.key.state != "failed" {
+            return None;
+        }
+        let errors = member(&self.body, "errors")?;
+        let codes = errors.as_array()?.iter().filter_map(|error| error["code"].as_i64());
+        codes.map(MetaError::of_code).find_map(|error| match error.remedy() {
+            Remedy::Payment => Some(PauseReason::Payment),
+            Remedy::Locked => Some(PauseReason::Locked),
+            _ => None,
+        })
+    }
 }
 
 /// Which of a message's states.
@@ -31,52 +73,100 @@ pub struct StatusKey {
 }
 
 /// What is known of one state.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusFact {
     /// Meta's time.
     pub at: Timestamp,
-    /// Meta's `pricing`, as it came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pricing: Option<Value>,
-    /// Meta's `errors`, as they came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub errors: Option<Value>,
+    /// Names the body that said so: the first half of its SHA-256, in hex.
+    pub hash: String,
 }
 
 impl StatusFact {
+    /// What `body` says of a time.
+    #[must_use]
+    pub fn new(at: Timestamp, body: &str) -> Self {
+        let mut hash = sha256(body.as_bytes());
+        hash.truncate(32);
+        Self { at, hash }
+    }
+
     /// Text that orders facts: the earliest one of a state is kept, and of two at the same time the one
     /// that sorts first, so that the result does not depend on the order of arrival.
     #[must_use]
     pub fn rank(&self) -> String {
-        let rest = serde_json::to_string(&(&self.pricing, &self.errors)).unwrap_or_default();
-        format!("{:020} {rest}", self.at.as_millisecond())
+        format!("{:020} {}", self.at.as_millisecond(), self.hash)
     }
 }
 
-/// All that is known of a sent message's way.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Statuses(BTreeMap<StatusKey, StatusFact>);
+/// All that is known of a sent message's way: the earliest fact of every state, and everything that
+/// Meta said.
+#[derive(Clone, PartialEq, Default)]
+pub struct Statuses {
+    facts: BTreeMap<StatusKey, StatusFact>,
+    bodies: BTreeMap<String, String>,
+}
+
+/// By the hashes of the bodies.
+impl std::fmt::Debug for Statuses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bodies: Vec<&String> = self.bodies.keys().collect();
+        f.debug_struct("Statuses").field("facts", &self.facts).field("bodies", &bodies).finish()
+    }
+}
 
 impl Statuses {
-    /// Adds what a status says. Order and repetition do not matter.
+    /// Adds a status. Order and repetition do not matter. Its body is kept if there is room.
+    pub fn add(&mut self, event: &StatusEvent) {
+        self.merge(event.key.clone(), event.fact.clone());
+        if let Some(body) = event.small_body() {
+            self.keep(event.fact.hash.clone(), body.to_owned());
+        }
+    }
+
+    /// Adds the fact alone.
     pub fn merge(&mut self, key: StatusKey, fact: StatusFact) {
-        match self.0.get(&key) {
+        match self.facts.get(&key) {
             Some(known) if known.rank() <= fact.rank() => {}
             _ => {
-                self.0.insert(key, fact);
+                self.facts.insert(key, fact);
             }
         }
     }
 
+    /// Adds a body alone, if there is room.
+    pub fn keep(&mut self, hash: String, body: String) {
+        let size: usize = self.bodies.values().map(String::len).sum();
+        if size + body.len() <= MOST_BODIES {
+            self.bodies.entry(hash).or_insert(body);
+        }
+    }
+
+    /// Adds all that another set knows.
+    pub fn absorb(&mut self, other: &Self) {
+        other.facts.iter().for_each(|(key, fact)| self.merge(key.clone(), fact.clone()));
+        other.bodies.iter().for_each(|(hash, body)| self.keep(hash.clone(), body.clone()));
+    }
+
+    /// What Meta said: each distinct status by its hash, as a webhook body.
+    pub fn bodies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.bodies.iter().map(|(hash, body)| (hash.as_str(), body.as_str()))
+    }
+
+    /// The body of this hash.
+    #[must_use]
+    pub fn body(&self, hash: &str) -> Option<&str> {
+        self.bodies.get(hash).map(String::as_str)
+    }
+
     /// Every state with what is known of it.
     pub fn iter(&self) -> impl Iterator<Item = (&StatusKey, &StatusFact)> {
-        self.0.iter()
+        self.facts.iter()
     }
 
     /// Whether no status came yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.facts.is_empty()
     }
 
     /// When a state was first reached by anybody.
@@ -89,30 +179,42 @@ impl Statuses {
     #[must_use]
     pub fn times(&self) -> BTreeMap<&str, Timestamp> {
         let mut times = BTreeMap::new();
-        for (key, fact) in &self.0 {
+        for (key, fact) in &self.facts {
             let time = times.entry(key.state.as_str()).or_insert(fact.at);
             *time = fact.at.min(*time);
         }
         times
     }
 
-    /// The errors of the failure, if it failed.
+    /// Meta's `errors` of the failure, as they came, if it failed.
     #[must_use]
-    pub fn errors(&self) -> Option<&Value> {
-        self.of("failed").find_map(|fact| fact.errors.as_ref())
+    pub fn errors(&self) -> Option<Value> {
+        self.of("failed").find_map(|fact| self.member(fact, "errors"))
     }
 
-    /// The price, from the lowest state that carried one.
+    /// Meta's `pricing`, as it came, from the lowest state that carried one.
     #[must_use]
-    pub fn pricing(&self) -> Option<&Value> {
+    pub fn pricing(&self) -> Option<Value> {
         ["sent", "delivered", "read", "played", "failed"]
             .iter()
-            .find_map(|state| self.of(state).find_map(|fact| fact.pricing.as_ref()))
+            .find_map(|state| self.of(state).find_map(|fact| self.member(fact, "pricing")))
+    }
+
+    /// A member of the status that told a fact.
+    fn member(&self, fact: &StatusFact, name: &str) -> Option<Value> {
+        member(self.body(&fact.hash)?, name)
     }
 
     fn of(&self, state: &str) -> impl Iterator<Item = &StatusFact> {
-        self.0.iter().filter(move |(key, _)| key.state == state).map(|(_, fact)| fact)
+        self.facts.iter().filter(move |(key, _)| key.state == state).map(|(_, fact)| fact)
     }
+}
+
+/// A member of the status in a body of one; null counts as missing.
+fn member(body: &str, name: &str) -> Option<Value> {
+    let mut body = json::value_of(body);
+    let status = body.pointer_mut("/entry/0/changes/0/value/statuses/0")?;
+    status.get_mut(name).map(Value::take).filter(|value| !value.is_null())
 }
 
 impl FromIterator<(StatusKey, StatusFact)> for Statuses {
@@ -125,52 +227,13 @@ impl FromIterator<(StatusKey, StatusFact)> for Statuses {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn facts() -> impl Strategy<Value = Vec<(StatusKey, StatusFact)>> {
-        let key = (
-            prop::sample::select(vec!["sent", "delivered", "read", "played", "failed", "new"]),
-            prop::option::of(prop::sample::select(vec!["1555", "1556"])),
-        )
-            .prop_map(|(state, participant)| StatusKey {
-                state: state.to_owned(),
-                participant: participant.map(str::to_owned),
-            });
-        let fact = (0..4i64, prop::option::of(0..2i64)).prop_map(|(at, price)| StatusFact {
-            at: Timestamp::from_second(at).unwrap(),
-            pricing: price.map(Value::from),
-            errors: None,
-        });
-        prop::collection::vec((key, fact), 0..12)
-    }
-
-    proptest! {
-        #[test]
-        fn any_order_and_repetition_ends_in_the_same_state(facts in facts(), seed in any::<u64>()) {
-            let expected: Statuses = facts.iter().cloned().collect();
-            let mut other = facts.clone();
-            other.extend(facts.iter().take(3).cloned());
-            let len = other.len().max(1);
-            other.sort_by_key(|(key, fact)| {
-                (seed.wrapping_mul(key.state.len() as u64 + 7) ^ fact.at.as_second().unsigned_abs()) % len as u64
-            });
-            other.rotate_left(usize::try_from(seed % len as u64).unwrap());
-            prop_assert_eq!(other.into_iter().collect::<Statuses>(), expected);
-        }
-    }
-
-    #[test]
-    fn a_late_sent_does_not_undo_read() {
-        let at = |s| Timestamp::from_second(s).unwrap();
-        let fact = |s| StatusFact { at: at(s), pricing: None, errors: None };
-        let key = |state: &str| StatusKey { state: state.to_owned(), participant: None };
-        let statuses: Statuses = [(key("read"), fact(3)), (key("sent"), fact(1))].into_iter().collect();
-        assert_eq!(statuses.first("read"), Some(at(3)));
-        assert_eq!(statuses.first("sent"), Some(at(1)));
-        assert_eq!(statuses.first("delivered"), None);
+impl<'a> FromIterator<&'a StatusEvent> for Statuses {
+    fn from_iter<I: IntoIterator<Item = &'a StatusEvent>>(events: I) -> Self {
+        let mut statuses = Self::default();
+        events.into_iter().for_each(|event| statuses.add(event));
+        statuses
     }
 }
+
+#[cfg(test)]
+mod tests;

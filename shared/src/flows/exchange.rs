@@ -180,7 +180,8 @@ fn refusal(error: GraphError, id: &OnboardingId) -> (Cause, ExchangeError) {
     let transient = meta.as_ref().is_some_and(|m| {
         matches!(
             m.remedy(),
-            crate::domain::meta_error::Remedy::Retry | crate::domain::meta_error::Remedy::SlowDown(_)
+            crate::domain::meta_error::Remedy::Retry { .. }
+                | crate::domain::meta_error::Remedy::SlowDown { .. }
         )
     });
     match (meta.as_ref().and_then(|m| m.subcode), &error) {

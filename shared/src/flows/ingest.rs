@@ -11,21 +11,24 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge, wants_answer};
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::ConversationTouch;
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
+use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::{Content, Parcel, PartHeader, pack};
 use crate::domain::raw::{join, sha256};
-use crate::domain::status::Statuses;
-use crate::domain::webhook::{IncomingMessage, List, NotAWebhook, Piece, Renamed, pieces};
+use crate::domain::status::{StatusEvent, Statuses};
+use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages,
-    Recorded, ResolveCustomers, SendInbound, SendNudges, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, NoteAccounts, Quarantine, Quarantined, ReadClients,
+    RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, StartOffboardings,
+    TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
+use super::send::report_pause;
 use crate::telemetry::metric;
 
 /// How many elements of one webhook are recorded at the same time.
@@ -36,8 +39,13 @@ const CLIENT_KEPT: Duration = Duration::from_secs(60);
 const CLIENT_TOUCH: Duration = Duration::from_secs(60);
 /// How long the parts of something wait for each other: as long as the queue keeps them.
 const PARTS_KEPT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// Longest event of an account that becomes part of a key.
+const LONGEST_EVENT: usize = 100;
 /// Pause before a failed element of a larger parcel is tried alone.
 const ALONE_AFTER: Duration = Duration::from_secs(5);
+
+/// A failure that is older says nothing of whether messages are taken now: Meta repeats webhooks for days.
+const NEWS: Duration = Duration::from_secs(15 * 60);
 
 /// Settings of ingest.
 #[derive(Debug, Clone)]
@@ -56,7 +64,10 @@ pub trait Records:
     + TouchConversations
     + ReadClients
     + TouchClients
+    + MarkClients
     + RecordEvents
+    + NoteAccounts
+    + StartOffboardings
     + Quarantine
     + Blobs
 {
@@ -68,7 +79,10 @@ impl<T> Records for T where
         + TouchConversations
         + ReadClients
         + TouchClients
+        + MarkClients
         + RecordEvents
+        + NoteAccounts
+        + StartOffboardings
         + Quarantine
         + Blobs
 {
@@ -94,6 +108,14 @@ impl std::ops::AddAssign for Tally {
         self.other += more.other;
         self.quarantined += more.quarantined;
     }
+}
+
+/// How a parcel came.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    received_at: Timestamp,
+    /// A replay that is not answered.
+    silent: bool,
 }
 
 /// What one process remembers between parcels.
@@ -125,19 +147,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     /// # Errors
     /// [`StoreError`]: the parcel must come again.
     pub async fn parcel(&self, parcel: &Parcel) -> Result<Tally, StoreError> {
+        let arrival = Arrival { received_at: parcel.received_at, silent: parcel.silent };
         match &parcel.content {
-            Content::Body(body) => self.body(body, parcel.received_at).await,
-            Content::Part { header, base64 } => self.part(header, base64, parcel.received_at).await,
+            Content::Body(body) => self.body(body, arrival).await,
+            Content::Part { header, base64 } => self.part(header, base64, arrival).await,
         }
     }
 
     /// Stores a part; the last one to arrive, whichever it is, puts the whole together.
-    async fn part(
-        &self,
-        header: &PartHeader,
-        base64: &str,
-        received_at: Timestamp,
-    ) -> Result<Tally, StoreError> {
+    async fn part(&self, header: &PartHeader, base64: &str, arrival: Arrival) -> Result<Tally, StoreError> {
+        let received_at = arrival.received_at;
         let Ok(bytes) = STANDARD.decode(base64) else {
             return self.quarantine(base64.as_bytes(), "damaged_part", received_at).await;
         };
@@ -148,7 +167,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         };
         match join(&parts, &header.name) {
             Ok(whole) => match std::str::from_utf8(&whole) {
-                Ok(body) => self.body(body, received_at).await,
+                Ok(body) => self.body(body, arrival).await,
                 Err(_) => self.quarantine(&whole, NotAWebhook::Shape.reason(), received_at).await,
             },
             Err(error) => {
@@ -158,13 +177,14 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         }
     }
 
-    async fn body(&self, body: &str, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn body(&self, body: &str, arrival: Arrival) -> Result<Tally, StoreError> {
+        let Arrival { received_at, silent } = arrival;
         let pieces = match pieces(body) {
             Ok(pieces) => pieces,
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
         };
         let results: Vec<_> = stream::iter(&pieces)
-            .map(async |piece| (piece, self.piece(piece, received_at).await))
+            .map(async |piece| (piece, self.piece(piece, arrival).await))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -186,25 +206,26 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Some(error) if failed.len() == pieces.len() => Err(error),
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
-                let alone: Vec<Parcel> =
-                    failed.iter().flat_map(|body| pack(body.as_bytes(), received_at)).collect();
+                let alone = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at));
+                let alone: Vec<Parcel> = alone.map(|parcel| Parcel { silent, ..parcel }).collect();
                 self.inbound.send_inbound(&alone, ALONE_AFTER).await?;
                 Ok(tally)
             }
         }
     }
 
-    async fn piece(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
+    async fn piece(&self, piece: &Piece<'_>, arrival: Arrival) -> Result<Tally, StoreError> {
+        let received_at = arrival.received_at;
         match piece.list {
             List::Messages => match piece.message() {
-                Ok(message) => self.message(piece, message, received_at).await,
+                Ok(message) => self.message(piece, message, arrival).await,
                 Err(error) => {
                     let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
                     Ok(Tally { messages: 1, ..kept })
                 }
             },
             List::Statuses => match piece.status(received_at) {
-                Ok(status) => self.status(&status.phone_number_id, &status.event).await,
+                Ok(status) => self.status(piece, &status, received_at).await,
                 Err(error) => {
                     let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
                     Ok(Tally { statuses: 1, ..kept })
@@ -219,7 +240,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         &self,
         piece: &Piece<'_>,
         incoming: IncomingMessage,
-        received_at: Timestamp,
+        arrival: Arrival,
     ) -> Result<Tally, StoreError> {
         let now = self.clock.now();
         let phone = &incoming.phone_number_id;
@@ -241,11 +262,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             conversation_id: ConversationId::new(phone, &customer),
             customer: incoming.sender.clone(),
             kind: incoming.kind.clone(),
-            at: incoming.at.unwrap_or(received_at),
+            at: incoming.at.unwrap_or(arrival.received_at),
             recorded_at: now,
             raw: keep(self.store, piece.body().as_bytes(), expires_at).await?,
             reply_to: incoming.reply_to.clone(),
-            answer: client.is_some().then(|| self.first_answer(&incoming, now)),
+            answer: client.is_some().then(|| self.first_answer(&incoming, now, arrival.silent)),
             sending: None,
             statuses: Statuses::default(),
             expires_at,
@@ -256,7 +277,8 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         };
         if let Some(client) = &client {
             self.touch(client, &message).await?;
-            if matches!(answer, Some(Answer::Pending { .. })) {
+            // One that waits already is found without a silent replay's help.
+            if matches!(answer, Some(Answer::Pending { .. })) && !arrival.silent {
                 self.answers
                     .send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst)
                     .await?;
@@ -266,11 +288,13 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     /// Groups are not answered: a bot that talks to many people at once is nobody's task bot.
-    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp) -> Answer {
-        if wants_answer(&incoming.kind) && incoming.group.is_none() {
-            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
-        } else {
+    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp, silent: bool) -> Answer {
+        if !wants_answer(&incoming.kind) || incoming.group.is_some() {
             Answer::None(NoAnswer::Type, None)
+        } else if silent {
+            Answer::None(NoAnswer::Replayed, None)
+        } else {
+            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
         }
     }
 
@@ -327,12 +351,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
 
     async fn status(
         &self,
-        phone: &PhoneNumberId,
-        event: &crate::domain::status::StatusEvent,
+        piece: &Piece<'_>,
+        status: &IncomingStatus,
+        received_at: Timestamp,
     ) -> Result<Tally, StoreError> {
         let expires_at = self.settings.retention.map(|kept| self.clock.now() + kept);
-        let message = self.store.apply_status(phone, event, expires_at).await?;
-        if let Some(message) = message
+        let applied = self.store.apply_status(&status.phone_number_id, &status.event, expires_at).await?;
+        if !applied.body_kept {
+            self.event(piece, received_at).await?;
+        }
+        if let Some(message) = applied.message
             && message.origin == Origin::Bot
             && let Some(question) = &message.reply_to
         {
@@ -340,16 +368,34 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             // first: two at once each see the other, and a crash here must not lose the last proof.
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
+        self.heed(&status.phone_number_id, &status.event).await?;
         Ok(Tally { statuses: 1, ..Tally::default() })
     }
 
+    /// Meta often takes a message first and says later that nobody pays for it, or that the account is locked:
+    /// the client is paused then, as if it had said so at once.
+    async fn heed(&self, phone: &PhoneNumberId, event: &StatusEvent) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(reason) = event.stops_the_client().filter(|_| now < event.fact.at + NEWS) else {
+            return Ok(());
+        };
+        let pause = Pause::after(None, reason, now);
+        if self.store.change_pause(phone, None, Some(&pause)).await? {
+            report_pause(phone, reason);
+        }
+        Ok(())
+    }
+
     async fn event(&self, piece: &Piece<'_>, received_at: Timestamp) -> Result<Tally, StoreError> {
-        let value: Value = serde_json::from_str(piece.raw).unwrap_or_default();
-        let event = value.pointer("/value/event").and_then(Value::as_str);
+        let value = value_of(piece.raw);
+        let event =
+            value.pointer("/value/event").and_then(Value::as_str).filter(|e| e.len() <= LONGEST_EVENT);
         let waba = value.pointer("/value/waba_info/waba_id").and_then(Value::as_str);
         let field = piece.field.as_deref().unwrap_or("-");
         let kind = match (piece.list, event) {
             (List::Errors, _) => "messages.errors".to_owned(),
+            // What did not fit beside its message.
+            (List::Statuses, _) => "messages.statuses".to_owned(),
             (List::UserActions, _) => "messages.user_actions".to_owned(),
             (_, Some(event)) if field == "account_update" => format!("{field}:{event}"),
             _ => field.to_owned(),
@@ -367,7 +413,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
                 .and_then(|id| id.parse::<BusinessId>().ok()),
             raw: keep(self.store, body.as_bytes(), None).await?,
         };
-        self.store.record_event(&event).await?;
+        let at = self.store.record_event(&event).await?;
+        if piece.list == List::Change {
+            // Never later than we heard of it: an event from the future would outdo all to come.
+            self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+        }
         Ok(Tally { other: 1, ..Tally::default() })
     }
 
@@ -385,5 +435,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 }
 
+mod accounts;
 #[cfg(test)]
 mod tests;

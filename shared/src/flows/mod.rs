@@ -2,8 +2,11 @@
 
 pub mod exchange;
 pub mod ingest;
+pub mod offboard;
 pub mod onboard;
+pub mod pace;
 pub mod receive;
+pub mod recovery;
 pub mod reply;
 pub mod send;
 pub mod tokens;

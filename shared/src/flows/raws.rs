@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::domain::Timestamp;
+use crate::domain::json::value_of;
 use crate::domain::message::Message;
 use crate::domain::parcel::PartHeader;
 use crate::domain::raw::{Packed, Raw, gunzip, join};
@@ -55,7 +56,7 @@ pub fn content_of(message: &Message) -> Value {
         Raw::Gzip(bytes) => gunzip(bytes).unwrap_or_default(),
         Raw::Parts(_) => Vec::new(),
     };
-    let mut value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut value = value_of(&String::from_utf8_lossy(&bytes));
     if message.origin.is_inbound() {
         return value.pointer_mut("/entry/0/changes/0/value/messages/0").map(Value::take).unwrap_or_default();
     }

@@ -13,22 +13,31 @@ use crate::domain::conversation::{Conversation, ConversationTouch};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::MessageId;
 use crate::domain::message::{Message, Origin, text_of};
-use crate::domain::meta_error::Remedy;
+use crate::domain::meta_error::{MetaError, Remedy};
+use crate::domain::rate::scattered;
 use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
 use crate::error::{Chain, ModelError, StoreError};
 use crate::ports::{
     Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, Prompt, Random, ReadBots,
-    ReadClients, ReadGrants, ReadMessages, RecordSends, Seal, SendNudges, TouchConversations, Turn,
+    ReadClients, ReadMessages, Seal, SendNudges, TokenGraph, TouchConversations, Turn, UnresolvedSends,
 };
+use crate::telemetry::metric;
 
 use super::content_of;
-use super::send::{Delivery, Sender};
+use super::pace::{Held, HeldReason};
+use super::send::{Delivery, SendRecords, Sender, span};
 
 /// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt.
 const HISTORY: usize = 20;
-/// After this many failed tries a model or an unreachable Meta is given up, in about two hours.
-const MOST_ATTEMPTS: u32 = 12;
+/// For how long an outage of Meta or of the model is waited out. An answer that comes later is a surprise,
+/// not an answer.
+const WORTH_WAITING: Duration = Duration::from_secs(6 * 60 * 60);
+/// Statuses come within seconds. A send that none has named for so long after its claim ended is reported,
+/// and stays uncertain.
+const STATUS_OVERDUE: Duration = Duration::from_secs(15 * 60);
+/// How much a nudge may come before its time: the clocks of two machines.
+const CLOCK_SKEW: Duration = Duration::from_secs(1);
 /// First pause between tries; doubles, up to SQS's longest delay.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -46,23 +55,23 @@ pub struct Settings {
 pub trait Records:
     ReadMessages
     + Answers
-    + RecordSends
+    + SendRecords
+    + UnresolvedSends
     + ClaimConversations
     + TouchConversations
     + ReadBots
     + ReadClients
-    + ReadGrants
 {
 }
 impl<T> Records for T where
     T: ReadMessages
         + Answers
-        + RecordSends
+        + SendRecords
+        + UnresolvedSends
         + ClaimConversations
         + TouchConversations
         + ReadBots
         + ReadClients
-        + ReadGrants
 {
 }
 
@@ -84,15 +93,15 @@ pub struct Reply<'a, S, K, G, Q, L, C, R> {
 enum Ended {
     /// With this, recorded.
     With(Answer),
-    /// Not yet: again after the pause.
-    Later(Duration),
+    /// Not yet: again after the pause. If that is not worth waiting for, this is why there is none.
+    Later(Duration, NoAnswer),
 }
 
 impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
 where
     S: Records,
     K: Seal,
-    G: MessageGraph,
+    G: MessageGraph + TokenGraph,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -112,11 +121,13 @@ where
     /// [`StoreError`]: the nudge comes again.
     pub async fn nudge(&self, nudge: &Nudge) -> Result<(), StoreError> {
         let Some(message) = self.store().message(&nudge.message_id).await? else { return Ok(()) };
-        if !is_pending(&message) {
-            return Ok(());
+        let Some(due_at) = due(&message) else { return Ok(()) };
+        let now = self.now();
+        if due_at > now + CLOCK_SKEW {
+            // It was put off for longer than a queue delays.
+            return self.nudge_again(&message.id, span(now, due_at)).await;
         }
         let owner = hex::encode(self.random.bytes());
-        let now = self.now();
         let until = now + self.settings.claim;
         match self.store().claim_conversation(&message.conversation_id, &owner, now, until).await? {
             ConversationClaim::Won(conversation) => {
@@ -127,7 +138,9 @@ where
             ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
             // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
             // the tries end.
-            ConversationClaim::Unknown => self.postpone(&message, FIRST_PAUSE).await.map(drop),
+            ConversationClaim::Unknown => {
+                self.postpone(&message, FIRST_PAUSE, NoAnswer::GivenUp).await.map(drop)
+            }
         }
     }
 
@@ -141,6 +154,22 @@ where
         let nudges: Vec<Nudge> = due.into_iter().map(|message_id| Nudge { message_id }).collect();
         self.queue.send_nudges(&nudges, Duration::ZERO).await?;
         Ok(nudges.len())
+    }
+
+    /// Reports sends whose outcome nobody told, and waits for them no longer.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the next run finds those that are left.
+    pub async fn report_unresolved(&self, limit: usize) -> Result<usize, StoreError> {
+        let before = self.now() - STATUS_OVERDUE;
+        let mut reported = 0;
+        for id in self.store().unresolved_sends(before, limit).await? {
+            if self.store().give_up_send(&id, before).await? {
+                reported += 1;
+                tracing::error!(metric = metric::SEND_UNCERTAIN, message.id = %id, "nobody told whether this was sent");
+            }
+        }
+        Ok(reported)
     }
 
     async fn nudge_again(&self, id: &MessageId, pause: Duration) -> Result<(), StoreError> {
@@ -159,6 +188,9 @@ where
                 // Answers come in order: the older one's next nudge goes on with the newest.
                 return Ok(());
             }
+        }
+        if was_put_off(&newest, self.now()) {
+            return Ok(());
         }
         self.answer(&newest, conversation, &history).await.map(drop)
     }
@@ -187,7 +219,7 @@ where
     ) -> Result<bool, StoreError> {
         match self.attempt(message, conversation, history).await? {
             Ended::With(answer) => self.settle(message, &answer).await.map(|()| true),
-            Ended::Later(pause) => self.postpone(message, pause).await,
+            Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
         }
     }
 
@@ -198,18 +230,28 @@ where
             Answer::Answered(_) => ("answered", None),
             Answer::None(reason, _) => ("none", Some(reason.as_str())),
         };
+        if settled && matches!(answer, Answer::None(NoAnswer::GivenUp, _)) {
+            tracing::error!(metric = metric::ANSWER_GIVEN_UP, wamid = %message.id, "an outage lasted too long for an answer");
+        }
         tracing::info!(wamid = %message.id, client.id = %message.phone_number_id, state, reason, settled, "answer settled");
         Ok(())
     }
 
-    /// Whether that was its last try, and it has ended.
-    async fn postpone(&self, message: &Message, pause: Duration) -> Result<bool, StoreError> {
-        let attempts = attempts(message);
-        if attempts >= MOST_ATTEMPTS {
-            return self.settle(message, &Answer::None(NoAnswer::GivenUp, None)).await.map(|()| true);
+    /// Tries again after the pause, or longer after several tries; ends the answer where that is too late.
+    /// Whether it has ended.
+    async fn postpone(
+        &self,
+        message: &Message,
+        pause: Duration,
+        otherwise: NoAnswer,
+    ) -> Result<bool, StoreError> {
+        let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts(message).min(9)).min(LONGEST_PAUSE));
+        let pause = scattered(pause, self.random.bytes());
+        let due_at = self.now() + pause;
+        if due_at > message.recorded_at + WORTH_WAITING {
+            return self.settle(message, &Answer::None(otherwise, None)).await.map(|()| true);
         }
-        let pause = pause.max(FIRST_PAUSE.saturating_mul(1 << attempts.min(16))).min(LONGEST_PAUSE);
-        self.store().postpone_answer(&message.id, self.now() + pause).await?;
+        self.store().postpone_answer(&message.id, due_at).await?;
         self.nudge_again(&message.id, pause).await.map(|()| false)
     }
 
@@ -227,11 +269,15 @@ where
         // An answer that was begun is ended first, whatever has changed since.
         if let Some(begun) = self.store().message(&id).await? {
             let delivery = self.sender.resume(&client, &begun, &recipient(conversation)).await?;
-            return self.ended(delivery, conversation, &begun).await;
+            return self.ended(delivery, message, conversation, &begun).await;
         }
         let bot = self.store().bot(&client.bot_id).await?;
         if let Some(reason) = self.reason_against(&client, &bot, conversation) {
             return Ok(none(reason));
+        }
+        if let Some(held) = self.sender.held(&client).await {
+            // Before a model is paid for an answer that cannot go out.
+            return Ok(self.held(&held));
         }
         let text = match self.generate(&bot, message, history).await {
             Ok(text) => text,
@@ -240,12 +286,21 @@ where
         let draft = Draft::text(recipient(conversation), &text);
         let intent = self.intent(id, message, &draft);
         let delivery = self.sender.deliver(&client, &intent, &recipient(conversation)).await?;
-        self.ended(delivery, conversation, &intent).await
+        self.ended(delivery, message, conversation, &intent).await
+    }
+
+    fn held(&self, held: &Held) -> Ended {
+        let otherwise = match held.reason {
+            HeldReason::Paused(_) => NoAnswer::Paused,
+            _ => NoAnswer::GivenUp,
+        };
+        Ended::Later(span(self.now(), held.until), otherwise)
     }
 
     fn reason_against(&self, client: &Client, bot: &Bot, conversation: &Conversation) -> Option<NoAnswer> {
         let now = self.now();
-        if client.status != ClientStatus::Active {
+        let is_restricted = client.account.refuses(false, client.signed_up_at, now).is_some();
+        if client.status() != ClientStatus::Active || is_restricted {
             return Some(NoAnswer::ClientInactive);
         }
         if !bot.settings.enabled {
@@ -275,10 +330,10 @@ where
             Err(error) => {
                 tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
                 Err(match error {
-                    ModelError::Unavailable(_) if attempts(message) < MOST_ATTEMPTS => {
-                        Ended::Later(FIRST_PAUSE)
+                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
+                    ModelError::Empty if attempts(message) == 0 => {
+                        Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp)
                     }
-                    ModelError::Empty if attempts(message) == 0 => Ended::Later(FIRST_PAUSE),
                     _ => none(NoAnswer::ModelFailed),
                 })
             }
@@ -311,6 +366,7 @@ where
     async fn ended(
         &self,
         delivery: Delivery,
+        question: &Message,
         conversation: &Conversation,
         intent: &Message,
     ) -> Result<Ended, StoreError> {
@@ -319,12 +375,16 @@ where
                 self.touch(conversation, intent).await?;
                 Ended::With(Answer::Answered(intent.id.clone()))
             }
-            Delivery::NotSent { pause, .. } => Ended::Later(pause),
-            Delivery::InProgress(until) => Ended::Later(span(self.now(), until)),
+            Delivery::NotSent { error: Some(error), .. } if is_tried_enough(&error, attempts(question)) => {
+                Ended::With(Answer::None(NoAnswer::RefusedByMeta, Some(intent.id.clone())))
+            }
+            Delivery::NotSent { pause, .. } => Ended::Later(pause, NoAnswer::GivenUp),
+            Delivery::Held(held) => self.held(&held),
+            Delivery::InProgress(until) => Ended::Later(span(self.now(), until), NoAnswer::GivenUp),
             Delivery::Uncertain => {
                 Ended::With(Answer::None(NoAnswer::SendUncertain, Some(intent.id.clone())))
             }
-            Delivery::NoToken => none(NoAnswer::ClientInactive),
+            Delivery::NoToken(_) => none(NoAnswer::ClientInactive),
             Delivery::Refused(error) => {
                 let reason = match error.remedy() {
                     Remedy::WindowClosed => NoAnswer::WindowClosed,
@@ -352,7 +412,21 @@ fn none(reason: NoAnswer) -> Ended {
 }
 
 fn is_pending(message: &Message) -> bool {
-    matches!(message.answer, Some(Answer::Pending { .. }))
+    due(message).is_some()
+}
+
+/// When its answer is due, if it waits for one.
+fn due(message: &Message) -> Option<Timestamp> {
+    match message.answer {
+        Some(Answer::Pending { due_at, .. }) => Some(due_at),
+        _ => None,
+    }
+}
+
+/// Whether an answer was tried and has to wait: a nudge for an older message must not bring it forward. The
+/// time of one that was not tried yet is only its burst's.
+fn was_put_off(message: &Message, now: Timestamp) -> bool {
+    attempts(message) > 0 && due(message).is_some_and(|due_at| due_at > now + CLOCK_SKEW)
 }
 
 fn attempts(message: &Message) -> u32 {
@@ -366,9 +440,9 @@ fn recipient(conversation: &Conversation) -> Recipient {
     Recipient::Person(conversation.customer.clone())
 }
 
-/// From `now` until then; nothing if that has passed.
-fn span(now: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+/// Whether Meta's table says to try such an error no more often.
+fn is_tried_enough(error: &MetaError, attempts: u32) -> bool {
+    matches!(error.remedy(), Remedy::Retry { again: Some(again) } if attempts >= again)
 }
 
 /// The newest message that waits for an answer, and the older ones that wait with it, oldest first.

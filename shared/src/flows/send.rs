@@ -8,16 +8,26 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::domain::Timestamp;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Pause, PauseReason};
 use crate::domain::draft::{Recipient, call_of};
-use crate::domain::ids::{MessageId, Wamid};
+use crate::domain::ids::{ConversationId, MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::{MetaError, Remedy};
 use crate::domain::secret::AccessToken;
 use crate::error::{Chain, GraphError, StoreError};
 use crate::flows::content_of;
-use crate::flows::tokens::Tokens;
-use crate::ports::{Clock, MessageGraph, ReadGrants, RecordSends, Recorded, Seal, SendOutcome};
+use crate::flows::pace::{Held, HeldReason, Pace};
+use crate::flows::tokens::{Opened, Tokens};
+use crate::ports::{
+    Clock, MarkClients, MarkGrants, MessageGraph, Rates, ReadGrants, RecordSends, Recorded, Seal,
+    SendOutcome, TokenGraph,
+};
+use crate::telemetry::metric;
+
+/// How long to wait after a failure that says nothing of it.
+const SOON: Duration = Duration::from_secs(1);
+/// How long to wait after Meta did not take a token that it calls valid.
+const TOKEN_IN_DOUBT: Duration = Duration::from_secs(30);
 
 /// Sending with what it needs.
 pub struct Sender<'a, S, K, G, C> {
@@ -31,9 +41,15 @@ pub struct Sender<'a, S, K, G, C> {
     pub clock: &'a C,
     /// Opened tokens of this process.
     pub tokens: &'a Tokens,
+    /// What this process knows of rates.
+    pub pace: &'a Pace,
     /// How long a call may take; after it, whoever made it is dead. Longer than the HTTP client's timeout.
     pub claim: Duration,
 }
+
+/// All records that sending uses.
+pub trait SendRecords: RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
+impl<T> SendRecords for T where T: RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
 
 /// How a message stands after [`Sender::deliver`].
 #[derive(Debug)]
@@ -47,21 +63,47 @@ pub enum Delivery {
         /// Meta's error, if Meta answered.
         error: Option<MetaError>,
     },
+    /// It may not go out now. Before the call of a new message nothing is recorded of it.
+    Held(Held),
     /// Meta refused it for good.
     Refused(MetaError),
     /// Nobody knows, and it is not sent again.
     Uncertain,
     /// Another copy is making the call until then.
     InProgress(Timestamp),
-    /// The client has no token.
-    NoToken,
+    /// The client has no token that Meta takes; with Meta's error, if a call found that out.
+    NoToken(Option<MetaError>),
+}
+
+/// One message on its way.
+struct Parcel<'m> {
+    client: &'m Client,
+    id: &'m MessageId,
+    recipient: &'m Recipient,
+    conversation: &'m ConversationId,
+    token: &'m Opened,
+}
+
+impl Parcel<'_> {
+    /// What Meta limits for itself; a group has no such limit.
+    fn pair(&self) -> Option<&ConversationId> {
+        matches!(self.recipient, Recipient::Person(_)).then_some(self.conversation)
+    }
+}
+
+/// The right to make one call.
+struct Turn {
+    /// Refusals of the pair so far.
+    refusals: u32,
+    /// The client's pause, which this call finds out about.
+    probes: Option<Pause>,
 }
 
 impl<S, K, G, C> Sender<'_, S, K, G, C>
 where
-    S: RecordSends + ReadGrants,
+    S: SendRecords,
     K: Seal,
-    G: MessageGraph,
+    G: MessageGraph + TokenGraph,
     C: Clock,
 {
     /// The intent's `sending`, as of now.
@@ -83,17 +125,23 @@ where
     ) -> Result<Delivery, StoreError> {
         // The token first: if it cannot be opened, nothing was intended.
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        let Some(token) = token else { return Ok(Delivery::NoToken) };
+        let Some(token) = token else { return self.no_token(client, None).await };
+        let conversation = &intent.conversation_id;
+        let parcel = Parcel { client, id: &intent.id, recipient, conversation, token: &token };
+        let turn = match self.turn(&parcel).await? {
+            Ok(turn) => turn,
+            Err(held) => return Ok(Delivery::Held(held)),
+        };
         match self.store.begin_send(intent).await? {
-            Recorded::New => self.call(client, &intent.id, &content_of(intent), recipient, &token).await,
+            Recorded::New => self.call(&parcel, turn, &content_of(intent)).await,
             // Our own write, repeated below us because its answer was lost: callers hold a claim, so no
             // other copy can have written the same to the millisecond.
             Recorded::Known(known)
                 if known.sending == intent.sending && known.recorded_at == intent.recorded_at =>
             {
-                self.call(client, &intent.id, &content_of(intent), recipient, &token).await
+                self.call(&parcel, turn, &content_of(intent)).await
             }
-            Recorded::Known(known) => self.continue_known(client, &known, recipient, &token).await,
+            Recorded::Known(known) => self.continue_known(&parcel, &known, Some(turn)).await,
         }
     }
 
@@ -108,26 +156,66 @@ where
         recipient: &Recipient,
     ) -> Result<Delivery, StoreError> {
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        let Some(token) = token else { return Ok(Delivery::NoToken) };
-        self.continue_known(client, begun, recipient, &token).await
+        let Some(token) = token else { return self.no_token(client, None).await };
+        let conversation = &begun.conversation_id;
+        let parcel = Parcel { client, id: &begun.id, recipient, conversation, token: &token };
+        self.continue_known(&parcel, begun, None).await
+    }
+
+    /// What would keep a message of this client back, before anything is spent on it. Counts nothing.
+    pub async fn held(&self, client: &Client) -> Option<Held> {
+        let now = self.clock.now();
+        let paused = client.pause.filter(|pause| pause.until > now);
+        if let Some(pause) = paused {
+            return Some(Held::new(pause.until, HeldReason::Paused(pause)));
+        }
+        known(self.pace.braked(self.store, client, now).await).flatten()
+    }
+
+    /// The right to make the call now, or until when to wait.
+    async fn turn(&self, parcel: &Parcel<'_>) -> Result<Result<Turn, Held>, StoreError> {
+        let (client, now) = (parcel.client, self.clock.now());
+        if let Some(held) = self.held(client).await {
+            return Ok(Err(held));
+        }
+        let turn = self.pace.turn(self.store, client, parcel.pair(), now).await;
+        let refusals = match known(turn) {
+            Some(Ok(refusals)) => refusals,
+            Some(Err(held)) => return Ok(Err(held)),
+            None => 0,
+        };
+        let Some(pause) = &client.pause else { return Ok(Ok(Turn { refusals, probes: None })) };
+        // The pause is over: one send finds out whether its cause is, the others wait for that.
+        let probing = pause.while_probed(now);
+        if self.store.change_pause(&client.phone_number_id, Some(pause), Some(&probing)).await? {
+            return Ok(Ok(Turn { refusals, probes: Some(probing) }));
+        }
+        Ok(Err(Held::new(probing.until, HeldReason::Paused(probing))))
     }
 
     async fn continue_known(
         &self,
-        client: &Client,
+        parcel: &Parcel<'_>,
         known: &Message,
-        recipient: &Recipient,
-        token: &AccessToken,
+        turn: Option<Turn>,
     ) -> Result<Delivery, StoreError> {
         let now = self.clock.now();
         match &known.sending {
             Some(Sending::Intended { until }) if *until > now => Ok(Delivery::InProgress(*until)),
             Some(Sending::NotSent) => {
-                if self.store.retake_send(&known.id, now + self.claim).await? {
+                let turn = match turn {
+                    Some(turn) => turn,
+                    None => match self.turn(parcel).await? {
+                        Ok(turn) => turn,
+                        Err(held) => return Ok(Delivery::Held(held)),
+                    },
+                };
+                let until = self.clock.now() + self.claim;
+                if self.store.retake_send(&known.id, until).await? {
                     // What was written then is what is sent now, whatever the caller brings.
-                    return self.call(client, &known.id, &content_of(known), recipient, token).await;
+                    return self.call(parcel, turn, &content_of(known)).await;
                 }
-                Ok(Delivery::InProgress(now + self.claim))
+                Ok(Delivery::InProgress(until))
             }
             Some(Sending::Intended { .. }) => {
                 self.finish(&known.id, known.wamid.clone(), &SendOutcome::Uncertain).await
@@ -138,46 +226,134 @@ where
         }
     }
 
-    async fn call(
-        &self,
-        client: &Client,
-        id: &MessageId,
-        recorded: &Value,
-        recipient: &Recipient,
-        token: &AccessToken,
-    ) -> Result<Delivery, StoreError> {
-        let call = call_of(recorded, recipient, id);
-        match self.graph.send(&client.phone_number_id, &call, token).await {
-            Ok(wamid) => self.finish(id, Some(wamid.clone()), &SendOutcome::Accepted(wamid)).await,
+    async fn call(&self, parcel: &Parcel<'_>, turn: Turn, recorded: &Value) -> Result<Delivery, StoreError> {
+        let id = parcel.id;
+        let call = call_of(recorded, parcel.recipient, id);
+        let answer = self.graph.send(&parcel.client.phone_number_id, &call, &parcel.token.token).await;
+        let delivery = match answer {
+            Ok(wamid) => {
+                let accepted = SendOutcome::Accepted(wamid.clone());
+                let delivery = self.finish(id, Some(wamid), &accepted).await?;
+                self.accepted(parcel, &turn).await;
+                delivery
+            }
             Err(GraphError::NotSent(source)) => {
                 tracing::warn!(message.id = %id, error = %source, "Meta not reached");
-                self.not_sent(id, Duration::from_secs(1), None).await
+                self.not_sent(id, SOON, None).await?
             }
             Err(error @ GraphError::Unclear(_)) => {
                 tracing::warn!(message.id = %id, error = %Chain(&error), "outcome of a send is unknown");
-                self.finish(id, None, &SendOutcome::Uncertain).await
+                self.finish(id, None, &SendOutcome::Uncertain).await?
             }
-            Err(GraphError::Refused(error)) => self.refused(client, id, error).await,
+            Err(GraphError::Refused(error)) => self.refused(parcel, &turn, error).await?,
+        };
+        known(self.pace.heed(self.store, self.graph.usage(), self.clock.now()).await);
+        Ok(delivery)
+    }
+
+    /// What kept the client back is over. The message is sent whatever happens here.
+    async fn accepted(&self, parcel: &Parcel<'_>, turn: &Turn) {
+        let phone = &parcel.client.phone_number_id;
+        if let (Some(pair), 1..) = (parcel.pair(), turn.refusals) {
+            known(self.store.forgive(pair).await);
+        }
+        if turn.probes.is_some() {
+            known(self.store.change_pause(phone, turn.probes.as_ref(), None).await);
+            tracing::info!(client.id = %phone, "Meta takes messages of the client again");
+        }
+        if parcel.client.reconnect_since.is_some() {
+            known(self.store.set_reconnect(phone, None).await);
         }
     }
 
     async fn refused(
         &self,
-        client: &Client,
-        id: &MessageId,
+        parcel: &Parcel<'_>,
+        turn: &Turn,
         error: MetaError,
     ) -> Result<Delivery, StoreError> {
-        tracing::warn!(message.id = %id, client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a send");
+        let client = parcel.client;
+        tracing::warn!(message.id = %parcel.id, client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a send");
         match error.remedy() {
-            Remedy::Retry => self.not_sent(id, Duration::from_secs(1), Some(error)).await,
-            Remedy::SlowDown(pause) => self.not_sent(id, pause, Some(error)).await,
-            Remedy::Token => {
-                // Read it again before the next try: it may have been swapped.
-                self.tokens.forget(&client.grant_id);
-                self.finish(id, None, &SendOutcome::Refused(error)).await
+            Remedy::Retry { .. } => self.not_sent(parcel.id, SOON, Some(error)).await,
+            Remedy::SlowDown { scope, pause } => {
+                let now = self.clock.now();
+                let slowed =
+                    self.pace.slow_down(self.store, client, parcel.pair(), (scope, pause), now).await;
+                let until = known(slowed).unwrap_or(now + pause);
+                self.not_sent(parcel.id, span(now, until), Some(error)).await
             }
-            _ => self.finish(id, None, &SendOutcome::Refused(error)).await,
+            Remedy::Token => self.token_refused(parcel, error).await,
+            Remedy::Payment => self.stopped(parcel, turn, PauseReason::Payment, error).await,
+            Remedy::Locked => self.stopped(parcel, turn, PauseReason::Locked, error).await,
+            Remedy::WindowClosed
+            | Remedy::NotReachable
+            | Remedy::OptedOut
+            | Remedy::MarketingLimit
+            | Remedy::Fix
+            | Remedy::Never => self.finish(parcel.id, None, &SendOutcome::Refused(error)).await,
         }
+    }
+
+    /// Meta takes nothing of this client until somebody mends the cause.
+    async fn stopped(
+        &self,
+        parcel: &Parcel<'_>,
+        turn: &Turn,
+        reason: PauseReason,
+        error: MetaError,
+    ) -> Result<Delivery, StoreError> {
+        let delivery = self.not_sent(parcel.id, SOON, None).await?;
+        if !matches!(delivery, Delivery::NotSent { .. }) {
+            return Ok(delivery);
+        }
+        let pause = Pause::after(turn.probes.as_ref(), reason, self.clock.now());
+        let phone = &parcel.client.phone_number_id;
+        if self.store.change_pause(phone, turn.probes.as_ref(), Some(&pause)).await? {
+            report_pause(phone, reason);
+        }
+        Ok(Delivery::Held(Held { until: pause.until, reason: HeldReason::Paused(pause), error: Some(error) }))
+    }
+
+    /// A token is dead only if Meta says so when asked about it, not because one call was refused.
+    async fn token_refused(&self, parcel: &Parcel<'_>, error: MetaError) -> Result<Delivery, StoreError> {
+        let client = parcel.client;
+        self.tokens.forget(&client.grant_id);
+        let delivery = self.not_sent(parcel.id, SOON, Some(error.clone())).await?;
+        if !matches!(delivery, Delivery::NotSent { .. }) {
+            return Ok(delivery);
+        }
+        let Some(grant) = self.store.grant(&client.grant_id).await? else {
+            return self.no_token(client, Some(error)).await;
+        };
+        if grant.token_version != parcel.token.version {
+            return Ok(delivery); // It was swapped: the next try takes the new one.
+        }
+        if grant.dead_since.is_none() && !self.is_dead(&parcel.token.token).await {
+            return Ok(Delivery::NotSent { pause: TOKEN_IN_DOUBT, error: Some(error) });
+        }
+        if !self.store.mark_dead(&grant.id, grant.token_version, self.clock.now()).await? {
+            return Ok(delivery);
+        }
+        tracing::error!(metric = metric::TOKEN_DEAD, grant.id = %grant.id, client.id = %client.phone_number_id, "Meta does not take the client's token any more");
+        self.no_token(client, Some(error)).await
+    }
+
+    async fn is_dead(&self, token: &AccessToken) -> bool {
+        match self.graph.token_facts(token).await {
+            Ok(facts) => !facts.is_valid,
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "nothing learned about a token that was refused");
+                false
+            }
+        }
+    }
+
+    async fn no_token(&self, client: &Client, error: Option<MetaError>) -> Result<Delivery, StoreError> {
+        if client.reconnect_since.is_none() {
+            self.store.set_reconnect(&client.phone_number_id, Some(self.clock.now())).await?;
+        }
+        Ok(Delivery::NoToken(error))
     }
 
     async fn not_sent(
@@ -207,9 +383,32 @@ fn delivery_of(sending: Sending, wamid: Option<Wamid>) -> Delivery {
     match sending {
         Sending::Accepted => Delivery::Accepted(wamid),
         Sending::Refused(error) => Delivery::Refused(error),
-        Sending::NotSent => Delivery::NotSent { pause: Duration::from_secs(1), error: None },
+        Sending::NotSent => Delivery::NotSent { pause: SOON, error: None },
         Sending::Uncertain | Sending::Intended { .. } => Delivery::Uncertain,
     }
+}
+
+/// Counts a pause, for its alarm.
+pub(super) fn report_pause(phone: &PhoneNumberId, reason: PauseReason) {
+    match reason {
+        PauseReason::Payment => {
+            tracing::error!(metric = metric::PAYMENT_STOPPED, client.id = %phone, "Meta takes no messages of the client: nobody pays");
+        }
+        PauseReason::Locked => {
+            tracing::error!(metric = metric::ACCOUNT_LOCKED, client.id = %phone, "Meta takes no messages of the client: its account is locked");
+        }
+    }
+}
+
+/// Rates are a help, not a guard: where they cannot be read or written, sending goes on, and Meta is the
+/// judge of it.
+fn known<T>(result: Result<T, StoreError>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(error = %Chain(error), "rates are not known")).ok()
+}
+
+/// From `now` until then; nothing if that has passed.
+pub(super) fn span(now: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }
 
 #[cfg(test)]

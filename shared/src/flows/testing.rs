@@ -10,10 +10,13 @@ use sha2::Sha256;
 
 use super::exchange::Exchange;
 use super::ingest::{self, Ingest};
+use super::offboard::Offboard;
 use super::onboard::{self, Onboard, Partner};
+use super::pace::Pace;
 use super::reply::{self, Reply};
 use super::send::Sender;
 use super::tokens::Tokens;
+use crate::domain::answer::Answer;
 use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
 use crate::domain::message::Message;
 use crate::domain::onboarding::{Claims, SignupEvent};
@@ -81,11 +84,26 @@ pub(super) fn onboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> 
     }
 }
 
+pub(super) type TestOffboard<'a> = Offboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+
+pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) -> TestOffboard<'a> {
+    let parts: &crate::testing::Parts = world;
+    Offboard {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+        settings,
+    }
+}
+
 /// What one process of ingest and reply remembers; a new one knows nothing.
 #[derive(Default)]
 pub(super) struct Process {
     memory: ingest::Memory,
     tokens: Tokens,
+    pace: Pace,
 }
 
 static INGEST: ingest::Settings = ingest::Settings { burst: Duration::from_secs(3), retention: None };
@@ -112,6 +130,7 @@ impl Process {
             graph: &parts.graph,
             clock: &parts.clock,
             tokens: &self.tokens,
+            pace: &self.pace,
             claim: CLAIM,
         }
     }
@@ -125,6 +144,16 @@ impl Process {
             random: &parts.random,
             settings: &REPLY,
         }
+    }
+}
+
+/// Lets time pass until the message's answer is due, as the queue does.
+pub(super) fn until_due(world: &World, id: &MessageId) {
+    let answer = world.store.with(|tables| tables.messages.get(id).and_then(|m| m.answer.clone()));
+    if let Some(Answer::Pending { due_at, .. }) = answer
+        && due_at > world.clock.now()
+    {
+        world.clock.set(due_at);
     }
 }
 
@@ -150,7 +179,7 @@ pub(super) fn webhook(phone: &PhoneNumberId, mut value: Value) -> String {
 }
 
 pub(super) fn parcel(world: &World, body: impl Into<String>) -> Parcel {
-    Parcel { content: Content::Body(body.into()), received_at: world.clock.now() }
+    Parcel { content: Content::Body(body.into()), received_at: world.clock.now(), silent: false }
 }
 
 /// The record of a message.

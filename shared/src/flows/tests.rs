@@ -3,6 +3,8 @@
 mod answering;
 mod cloud;
 mod crashes;
+mod leaving;
 mod onboarding;
 mod secrets;
+mod splits;
 mod statuses;

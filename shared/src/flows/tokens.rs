@@ -17,12 +17,22 @@ const KEPT: Duration = Duration::from_secs(5 * 60);
 /// Bounds memory; far more than one sandbox serves at a time.
 const MOST: usize = 1000;
 
+/// An opened token.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The token.
+    pub token: AccessToken,
+    /// Which of its grant's tokens it is.
+    pub version: u64,
+}
+
 /// The opened tokens of one process.
 #[derive(Debug, Default)]
-pub struct Tokens(Mutex<HashMap<GrantId, (AccessToken, Timestamp)>>);
+pub struct Tokens(Mutex<HashMap<GrantId, (Opened, Timestamp)>>);
 
 impl Tokens {
-    /// The grant's token; `None` if there is no such grant.
+    /// The grant's token; `None` if there is no such grant, its token is known to be dead, or its client left
+    /// and its token is deleted.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read or opened.
@@ -32,16 +42,19 @@ impl Tokens {
         seal: &impl Seal,
         clock: &impl Clock,
         id: &GrantId,
-    ) -> Result<Option<AccessToken>, StoreError> {
+    ) -> Result<Option<Opened>, StoreError> {
         let now = clock.now();
         if let Some(token) = self.known(id, now) {
             return Ok(Some(token));
         }
-        let Some(grant) = grants.grant(id).await? else { return Ok(None) };
-        let opened = seal.open(&grant.token, SealContext::GrantToken(id)).await?;
+        let grant = grants.grant(id).await?.filter(|grant| grant.dead_since.is_none());
+        let Some(grant) = grant else { return Ok(None) };
+        let Some(sealed) = &grant.token else { return Ok(None) };
+        let opened = seal.open(sealed, SealContext::GrantToken(id)).await?;
         let token = AccessToken::try_from(opened).map_err(|e| StoreError::corrupt("grants", e))?;
-        self.keep(id.clone(), token.clone(), now);
-        Ok(Some(token))
+        let opened = Opened { token, version: grant.token_version };
+        self.keep(id.clone(), opened.clone(), now);
+        Ok(Some(opened))
     }
 
     /// Forgets a token, so that the next use reads it again: Meta did not accept it.
@@ -49,13 +62,13 @@ impl Tokens {
         self.lock().remove(id);
     }
 
-    fn known(&self, id: &GrantId, now: Timestamp) -> Option<AccessToken> {
+    fn known(&self, id: &GrantId, now: Timestamp) -> Option<Opened> {
         let kept = self.lock();
         let (token, since) = kept.get(id)?;
         (now < *since + KEPT).then(|| token.clone())
     }
 
-    fn keep(&self, id: GrantId, token: AccessToken, now: Timestamp) {
+    fn keep(&self, id: GrantId, token: Opened, now: Timestamp) {
         let mut kept = self.lock();
         if kept.len() >= MOST {
             kept.clear();
@@ -63,7 +76,7 @@ impl Tokens {
         kept.insert(id, (token, now));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<GrantId, (AccessToken, Timestamp)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<GrantId, (Opened, Timestamp)>> {
         self.0.lock().expect("nothing panics while it holds the lock")
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
+use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
 use crate::error::GraphError;
 
@@ -63,6 +64,13 @@ pub trait AccountGraph: Send + Sync {
         token: &AccessToken,
     ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
+    /// Ends the subscription of our app. Repeating is harmless.
+    fn unsubscribe(
+        &self,
+        waba: &WabaId,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+
     /// Registers the number with a PIN. Costs one of 10 calls per 72 hours, also when refused.
     fn register(
         &self,
@@ -108,6 +116,16 @@ pub trait PartnerGraph: Send + Sync {
         currency: &str,
     ) -> impl Future<Output = Result<AllocationId, GraphError>> + Send;
 
+    /// How an allocation stands.
+    fn allocation(
+        &self,
+        allocation: &AllocationId,
+    ) -> impl Future<Output = Result<AllocationState, GraphError>> + Send;
+
+    /// Revokes an allocation: all accounts of its business lose our credit line at once.
+    fn revoke_credit(&self, allocation: &AllocationId)
+    -> impl Future<Output = Result<(), GraphError>> + Send;
+
     /// The existing business token of a client business (`fetch_only`).
     fn fetch_business_token(
         &self,
@@ -125,6 +143,9 @@ pub trait MessageGraph: Send + Sync {
         message: &Value,
         token: &AccessToken,
     ) -> impl Future<Output = Result<Wamid, GraphError>> + Send;
+
+    /// How much of Meta's limits is used, as its answers told since this was last asked. Not a call.
+    fn usage(&self) -> Vec<Usage>;
 }
 
 /// A client's account as Meta shows it.
@@ -138,6 +159,15 @@ pub struct Account {
     pub name: Option<String>,
     /// Its billing currency, if it has one.
     pub currency: Option<String>,
+}
+
+/// An allocation of our credit line as Meta shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllocationState {
+    /// Whom it pays for.
+    pub business_id: Option<BusinessId>,
+    /// Whether it was revoked.
+    pub is_deleted: bool,
 }
 
 /// A number as Meta shows it.
@@ -157,6 +187,8 @@ pub struct Number {
     pub code_verification_status: Option<String>,
     /// Whether it also runs in the WhatsApp Business app.
     pub is_on_biz_app: bool,
+    /// `STANDARD`, `HIGH` = upgraded, `NOT_APPLICABLE`, …
+    pub throughput: Option<String>,
 }
 
 impl Number {

@@ -3,8 +3,10 @@
 
 mod graph;
 mod outside;
+mod recovery;
 mod store;
 
 pub use graph::*;
 pub use outside::*;
+pub use recovery::*;
 pub use store::*;

@@ -2,18 +2,22 @@
 //! conditional, and a lost race is a value.
 
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
+    WabaId, Wamid,
 };
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
+use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::raw::Raw;
 use crate::domain::status::StatusEvent;
 use crate::error::StoreError;
@@ -75,12 +79,13 @@ pub enum ClientClaim {
 /// Writing of clients by an onboarding. IAM: `dynamodb:UpdateItem`, `dynamodb:GetItem` on clients.
 pub trait WriteClients: Send + Sync {
     /// Makes the number this onboarding's: creates it, or takes over one of the same bot, or one that is
-    /// neither active nor suspended elsewhere. An existing record keeps `sealed_pin`, `created_at` and,
-    /// under the same bot, `status` and `onboarded_at`; the ids and the name are the new ones.
+    /// neither active nor suspended elsewhere. An existing record keeps `sealed_pin`, `created_at`, `account`
+    /// and, under the same bot, `stage` and `onboarded_at`; the ids, the name and `signed_up_at` are the new
+    /// ones. One that had left is being onboarded again, until this onboarding says otherwise.
     fn claim_client(&self, wanted: &Client) -> impl Future<Output = Stored<ClientClaim>> + Send;
 
     /// Writes the record if it is still this onboarding's and bot's; `false` if it is not (nothing
-    /// changed). Leaves `last_message_at` as it is.
+    /// changed). Leaves `last_message_at`, `pause` and `account` as they are.
     fn save_client(&self, client: &Client) -> impl Future<Output = Stored<bool>> + Send;
 }
 
@@ -88,6 +93,58 @@ pub trait WriteClients: Send + Sync {
 pub trait TouchClients: Send + Sync {
     /// Moves `last_message_at` forward to `at`; an unknown client or an older time changes nothing.
     fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What Meta's answers and events teach about a client, whoever its onboarding is. An unknown client stays
+/// unknown. IAM: `dynamodb:UpdateItem` on clients.
+pub trait MarkClients: Send + Sync {
+    /// Changes the pause, or ends it, if it still is `known`; `false` if another copy was faster (nothing
+    /// changed). Pauses are told apart by reason and end.
+    fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Notes since when the client needs a new signup, or that it needs none any more.
+    fn set_reconnect(
+        &self,
+        id: &PhoneNumberId,
+        since: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What Meta's events tell of clients. IAM: `dynamodb:Query` on the index `byWaba` of clients,
+/// `dynamodb:BatchGetItem` and `UpdateItem` on clients.
+pub trait NoteAccounts: Send + Sync {
+    /// The clients of an account. Which they are is of a moment ago, how they stand is consistent.
+    fn clients_on(&self, waba: &WabaId) -> impl Future<Output = Stored<Vec<Client>>> + Send;
+
+    /// Takes an event over into `account`, unless a newer one of its aspect is known. Answers the client as it
+    /// then stands; `None` if there is none. May be repeated.
+    fn note_account(
+        &self,
+        id: &PhoneNumberId,
+        noted: &Noted,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<Option<Client>>> + Send;
+}
+
+/// What off-boarding needs of clients. IAM: `dynamodb:Query` on the index `byBusiness` of clients,
+/// `dynamodb:BatchGetItem` and `UpdateItem` on clients.
+pub trait LeaveClients: Send + Sync {
+    /// The clients of a business, under all bots and accounts. Which they are is of a moment ago, how they
+    /// stand is consistent.
+    fn clients_of_business(&self, business: &BusinessId) -> impl Future<Output = Stored<Vec<Client>>> + Send;
+
+    /// Deletes the sealed PIN of a client that is still this onboarding's; nothing otherwise.
+    fn forget_pin(
+        &self,
+        id: &PhoneNumberId,
+        onboarding: &OnboardingId,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<()>> + Send;
 }
 
 // ---- grants ----------------------------------------------------------------------------------
@@ -103,6 +160,67 @@ pub trait WriteGrants: Send + Sync {
     /// Writes the grant if its stored version is `expected` (`None` = there is none yet); `false` if
     /// another writer was faster (nothing changed).
     fn save_grant(&self, grant: &Grant, expected: Option<u64>) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on grants.
+pub trait MarkGrants: Send + Sync {
+    /// Notes that Meta does not take the token of this version any more; `false` if the grant has another
+    /// token by now, or is unknown (nothing changed). The first time stays.
+    fn mark_dead(
+        &self,
+        id: &GrantId,
+        version: u64,
+        at: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+// ---- rates -----------------------------------------------------------------------------------
+
+/// How fast may be sent, shared by all running copies. IAM: `dynamodb:GetItem`, `BatchGetItem`,
+/// `UpdateItem` on rates.
+///
+/// No key is hot: a number's messages are counted under a key of their own for each second, by blocks, so
+/// that a thousand messages a second cost some dozens of writes; a customer's under the customer's. The
+/// brakes are written when Meta refuses, and read by each copy once in some seconds. The ceiling is what
+/// DynamoDB gives one key: 1000 writes a second (copies that begin to send from one number in the same
+/// second) and 3000 consistent reads a second (copies times numbers, divided by those seconds).
+pub trait Rates: Send + Sync {
+    /// What keeps these back, in their order. Consistent.
+    fn brakes(&self, on: &[RateKey]) -> impl Future<Output = Stored<Vec<Brake>>> + Send;
+
+    /// Lets nothing out before `until`; a later time that is there already stays.
+    fn hold(&self, on: &RateKey, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+
+    /// Halves the number's rate for a while: [`crate::domain::rate::Slowed::again`]. Answers how it stands.
+    fn slow_number(&self, id: &PhoneNumberId, now: Timestamp) -> impl Future<Output = Stored<Brake>> + Send;
+
+    /// Takes up to `wanted` of the `limit` messages that the number may send in the second of `now`; how
+    /// many it got. Never more than `limit` together, whoever asks.
+    fn reserve(
+        &self,
+        id: &PhoneNumberId,
+        now: Timestamp,
+        wanted: u32,
+        limit: u32,
+    ) -> impl Future<Output = Stored<u32>> + Send;
+
+    /// Counts a message to this customer, unless it is too early for one.
+    fn take_turn(
+        &self,
+        pair: &ConversationId,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<PairTurn>> + Send;
+
+    /// After Meta's refusal of a message to this customer: until when to wait now. Refusals of sends that
+    /// were on their way together count once.
+    fn back_off(
+        &self,
+        pair: &ConversationId,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<Timestamp>> + Send;
+
+    /// Meta took a message to this customer: its refusals are over.
+    fn forgive(&self, pair: &ConversationId) -> impl Future<Output = Stored<()>> + Send;
 }
 
 // ---- onboardings -----------------------------------------------------------------------------
@@ -173,6 +291,31 @@ pub trait OpenOnboardings: Send + Sync {
     -> impl Future<Output = Stored<()>> + Send;
 }
 
+// ---- off-boardings ---------------------------------------------------------------------------
+
+/// IAM: `dynamodb:PutItem` on onboardings, where off-boardings are too.
+pub trait StartOffboardings: Send + Sync {
+    /// Creates it, unless the id is taken: then nothing changes.
+    fn start_offboarding(&self, new: &Offboarding) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// Off-boardings at work. IAM: `dynamodb:Query` on the index `openByNextTry`, `GetItem` and `UpdateItem` on
+/// onboardings.
+pub trait Offboardings: Send + Sync {
+    /// Those whose next try is due, the longest due first. Of a moment ago.
+    fn due_offboardings(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<OffboardingId>>> + Send;
+
+    /// Consistent.
+    fn offboarding(&self, id: &OffboardingId) -> impl Future<Output = Stored<Option<Offboarding>>> + Send;
+
+    /// Writes it if its stored `attempts` are one less; `false` if another run was faster (nothing changed).
+    fn save_offboarding(&self, it: &Offboarding) -> impl Future<Output = Stored<bool>> + Send;
+}
+
 // ---- messages --------------------------------------------------------------------------------
 
 /// What became of recording a message.
@@ -184,6 +327,16 @@ pub enum Recorded {
     Known(Box<Message>),
 }
 
+/// What became of a status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppliedStatus {
+    /// The message as it then stands; `None` if the status waits for it.
+    pub message: Option<Message>,
+    /// Whether the status is kept as it came. If not, there is no room beside the message, and it must
+    /// be kept elsewhere.
+    pub body_kept: bool,
+}
+
 /// Recording of what webhooks bring. IAM: `dynamodb:PutItem`, `UpdateItem`, `GetItem` on messages.
 pub trait RecordMessages: Send + Sync {
     /// Writes an incoming message, unless its id is taken.
@@ -193,14 +346,16 @@ pub trait RecordMessages: Send + Sync {
     /// message also gets its wamid, and an intended, unsent or uncertain send becomes accepted: a status
     /// proves that Meta took it. Statuses that waited under the wamid are then merged into it, in case the
     /// call's own end never comes. Where no message is known by the wamid, the status waits for it under the
-    /// wamid until then: one of other software never comes. Answers the message as it then stands, if there is
-    /// one. `expires_at` is for a waiting record.
+    /// wamid until then: one of other software never comes. `expires_at` is for a waiting record.
+    ///
+    /// Of each state the earliest fact stays; what Meta said stays in full, up to
+    /// [`crate::domain::status::MOST_BODIES`] bytes a message. What is no news is not written.
     fn apply_status(
         &self,
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> impl Future<Output = Stored<Option<Message>>> + Send;
+    ) -> impl Future<Output = Stored<AppliedStatus>> + Send;
 }
 
 /// Reading of messages. IAM: `dynamodb:GetItem`, `BatchGetItem` on messages, `Query` on its indexes.
@@ -239,7 +394,7 @@ pub trait ListMessages: Send + Sync {
     ) -> impl Future<Output = Stored<Page<Message>>> + Send;
 }
 
-/// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `dueAnswers`.
+/// The automatic answers that are due. IAM: `dynamodb:UpdateItem` on messages, `Query` on `due`.
 pub trait Answers: Send + Sync {
     /// Ends a pending answer, or resolves an uncertain one by [`Answer::Answered`]; `false` if it had
     /// ended otherwise (nothing changed). The same end again is `true`: a call whose answer was lost may
@@ -286,6 +441,22 @@ pub trait RecordSends: Send + Sync {
         id: &MessageId,
         outcome: &SendOutcome,
     ) -> impl Future<Output = Stored<Sending>> + Send;
+}
+
+/// Sends whose outcome nobody told. IAM: `dynamodb:UpdateItem` on messages, `Query` on `due`.
+pub trait UnresolvedSends: Send + Sync {
+    /// Sends whose claim ended before `before` and that are still intended or uncertain, the oldest claim
+    /// first. Of a moment ago.
+    fn unresolved_sends(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Vec<MessageId>>> + Send;
+
+    /// Waits no longer for such a send: it is uncertain, and listed no more. `false` if it is known by now
+    /// how it ended, or it was claimed anew (nothing changed). Again is `true`: a call whose answer was lost
+    /// may be repeated. A status may still resolve it.
+    fn give_up_send(&self, id: &MessageId, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
 }
 
 // ---- conversations ---------------------------------------------------------------------------
@@ -385,8 +556,9 @@ pub struct AccountEvent {
 
 /// Keeping of events. IAM: `dynamodb:PutItem` on events.
 pub trait RecordEvents: Send + Sync {
-    /// Writes it; a repetition changes nothing.
-    fn record_event(&self, event: &AccountEvent) -> impl Future<Output = Stored<()>> + Send;
+    /// Writes it; a repetition changes nothing. Answers the time of its first arrival's record: an event
+    /// that Meta does not date has that one, however often it comes.
+    fn record_event(&self, event: &AccountEvent) -> impl Future<Output = Stored<Timestamp>> + Send;
 }
 
 /// IAM: `dynamodb:Query` on events.
@@ -414,7 +586,8 @@ pub struct Quarantined {
 
 /// IAM: `dynamodb:PutItem` on quarantine.
 pub trait Quarantine: Send + Sync {
-    /// Writes it; a repetition changes nothing.
+    /// Writes it; a repetition changes nothing, but takes the mark off an item that somebody takes out
+    /// ([`super::EmptyQuarantine`]): it must stay.
     fn quarantine(&self, item: &Quarantined) -> impl Future<Output = Stored<()>> + Send;
 }
 

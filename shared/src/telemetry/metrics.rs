@@ -21,8 +21,31 @@ pub mod metric {
     /// Bytes that nobody understood went to quarantine.
     pub const QUARANTINED: &str = "Quarantined";
 
+    /// Dead letters that nobody moved back for days were put into the archive.
+    pub const DEAD_LETTERS_ARCHIVED: &str = "DeadLettersArchived";
+    /// Meta refuses a client's messages because nobody pays for them.
+    pub const PAYMENT_STOPPED: &str = "PaymentStopped";
+    /// Meta locked a client's account, or blocks it for its policy.
+    pub const ACCOUNT_LOCKED: &str = "AccountLocked";
+    /// Meta does not take a client's token any more, by its own word.
+    pub const TOKEN_DEAD: &str = "TokenDead";
+    /// Meta stopped or threatened a client: a ban, a restriction, a violation, a removal.
+    pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
+    /// An off-boarding that does not end: credit or secrets of a client that left are still there.
+    pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
+
     /// All of them.
-    pub const ALL: [&str; 3] = [SEND_UNCERTAIN, ANSWER_GIVEN_UP, QUARANTINED];
+    pub const ALL: [&str; 9] = [
+        SEND_UNCERTAIN,
+        ANSWER_GIVEN_UP,
+        QUARANTINED,
+        DEAD_LETTERS_ARCHIVED,
+        PAYMENT_STOPPED,
+        ACCOUNT_LOCKED,
+        TOKEN_DEAD,
+        ACCOUNT_TROUBLE,
+        OFFBOARDING_STUCK,
+    ];
 }
 
 /// Writes a line for each event that has a field `metric`.

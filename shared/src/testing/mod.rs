@@ -7,6 +7,7 @@
 pub mod contracts;
 mod graph;
 mod model;
+pub mod properties;
 mod queues;
 mod requests;
 mod seal;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Fault, GraphFault, World, contracts, refusal};
 use crate::domain::ids::{BotId, GrantId};
+use crate::domain::letter::DeadQueue;
 use crate::domain::seal::SealContext;
 use crate::domain::secret::Pin;
 use crate::error::{GraphError, ModelError, StoreError};
@@ -27,9 +28,10 @@ macro_rules! contracts {
 }
 
 contracts! {
-    store: bots, clients, grants, onboardings, due_onboardings, business_leases, incoming_messages,
-        message_lists, answers, sends, statuses, customers, conversations, conversation_claims, events,
-        blobs, idempotency;
+    store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases,
+        incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
+        conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
+        rates;
     seal: seal_contexts, seal_integrity;
 }
 
@@ -58,6 +60,22 @@ async fn nudges() {
     contracts::nudges(&world.queues, received, "first").await;
     assert_eq!(world.queues.take_answers().last().unwrap().delay, Duration::from_secs(900));
     assert!(world.queues.answers().is_empty());
+}
+
+#[tokio::test]
+async fn dead_letters() {
+    let world = World::new();
+    let now = world.clock.now();
+    let bury = async |letter| world.queues.bury(DeadQueue::Inbound, letter, now);
+    contracts::dead_letters(&world.queues, bury, "first").await;
+    contracts::dead_letters(&world.queues, bury, "second").await;
+}
+
+#[tokio::test]
+async fn sending_back() {
+    let world = World::new();
+    let received = async || world.queues.inbound().into_iter().map(|delayed| delayed.item).collect();
+    contracts::sending_back(&world.queues, received, "first").await;
 }
 
 fn bot() -> BotId {
@@ -179,10 +197,11 @@ async fn an_active_client_is_whole() {
     let world = World::new();
     let (client, it) = world.active_client(&bot(), 1).await;
     let grant = world.store.with(|tables| tables.grants[&client.grant_id].clone());
-    let token = world.seal.open(&grant.token, SealContext::GrantToken(&grant.id)).await.unwrap();
+    let token =
+        world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&grant.id)).await.unwrap();
     assert_eq!(token, it.token.expose());
     let other = GrantId::new(&"other".parse().unwrap(), &it.business_id);
-    let moved = world.seal.open(&grant.token, SealContext::GrantToken(&other)).await;
+    let moved = world.seal.open(grant.token.as_ref().unwrap(), SealContext::GrantToken(&other)).await;
     assert!(matches!(moved, Err(StoreError::Unsealable(_))));
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{FakeGraph, FakeModel, FakeSeal, MemoryQueues, MemoryStore, Steps, lock};
 use crate::domain::Timestamp;
+use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, GrantId};
@@ -102,8 +103,9 @@ impl World {
         Grant {
             bot_id: bot.clone(),
             business_id: signed_up.business_id.clone(),
-            token: sealed.expect("no fault is planned for preparing a test"),
+            token: Some(sealed.expect("no fault is planned for preparing a test")),
             token_version: 1,
+            dead_since: None,
             token_expires_at: None,
             scopes: Vec::new(),
             waba_ids: vec![signed_up.waba_id.clone()],
@@ -127,8 +129,13 @@ fn active_client(grant: &Grant, signed_up: &SignedUp, n: u32) -> Client {
         display_phone_number: None,
         verified_name: None,
         quality_rating: None,
-        status: ClientStatus::Active,
+        stage: ClientStatus::Active,
+        account: Account::default(),
+        signed_up_at: grant.created_at,
         on_biz_app: false,
+        throughput: None,
+        pause: None,
+        reconnect_since: None,
         onboarding_id: format!("ob_prepared-{n}").parse().expect("an onboarding's id"),
         sealed_pin: None,
         onboarded_at: Some(grant.created_at),

@@ -1,3 +1,4 @@
+use shared::domain::client::{Pause, PauseReason};
 use shared::testing::{Fault, Sample, World, answered, refused};
 
 use super::*;
@@ -16,7 +17,7 @@ async fn world() -> World {
 }
 
 async fn list(world: &World, sample: &Sample) -> Result<Response<Body>, ApiError> {
-    handle(&world.store, &sample.request()).await
+    handle(&world.store, &world.clock, &sample.request()).await
 }
 
 fn mine() -> Sample {
@@ -140,4 +141,57 @@ async fn a_store_that_is_down_is_503() {
     let world = world().await;
     world.steps.fault_next("clients_of", Fault::FailBefore);
     assert_eq!(refused(list(&world, &mine()).await), (503, "temporarily_unavailable".to_owned()));
+}
+
+#[tokio::test]
+async fn what_metas_events_told_is_shown() {
+    use shared::domain::account::{Ban, Change, Noted, Restriction};
+    use shared::ports::{Clock, NoteAccounts};
+    let world = world().await;
+    let now = world.clock.now();
+    let later = now + std::time::Duration::from_secs(60);
+    let restriction = |kind: &str, until| Change::Restriction(Restriction { kind: kind.to_owned(), until });
+    let phone =
+        world.store.with(|t| t.clients.values().find(|c| c.bot_id.as_ref() == "demo-bakery").cloned());
+    let phone = phone.unwrap().phone_number_id;
+    for change in [
+        Change::Ban(Ban::Disabled),
+        Change::MessagingLimit("TIER_2K".to_owned()),
+        Change::Quality("RED".to_owned()),
+        Change::Violation("SPAM".to_owned()),
+        restriction("RESTRICTED_OVER", Some(now)),
+        restriction("RESTRICTED_BIZ_INITIATED_MESSAGING", Some(later)),
+    ] {
+        world.store.note_account(&phone, &Noted { at: now, change }, now).await.unwrap();
+    }
+    let (_, answer) = answered(list(&world, &Sample::of(EVENT)).await);
+    let item = answer["items"].as_array().unwrap().iter().find(|item| item["id"] == phone.as_ref()).unwrap();
+    assert_eq!((&item["status"], &item["statusReason"]), (&json!("suspended"), &json!("banned")));
+    assert_eq!((&item["messagingLimit"], &item["qualityRating"]), (&json!("TIER_2K"), &json!("RED")));
+    let restrictions = json!([{"type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "until": later.to_string()}]);
+    assert_eq!(item["restrictions"], restrictions);
+    assert_eq!(item["warnings"], json!([{"type": "violation", "detail": "SPAM", "at": now.to_string()}]));
+}
+
+#[tokio::test]
+async fn what_stops_a_client_is_told_and_what_does_not_is_left_out() {
+    let world = world().await;
+    let at = |text: &str| text.parse().unwrap();
+    let pause = Pause {
+        reason: PauseReason::Payment,
+        since: at("2026-11-21T10:00:00Z"),
+        until: at("2026-11-21T11:00:00Z"),
+    };
+    world.store.with(|t| {
+        let mut clients = t.clients.values_mut().filter(|client| client.bot_id.as_ref() == "demo-bakery");
+        clients.next().unwrap().pause = Some(pause);
+        clients.next().unwrap().reconnect_since = Some(pause.since);
+    });
+    let (_, answer) = answered(list(&world, &Sample::of(EVENT)).await);
+    let told = json!({"reason": "payment", "since": "2026-11-21T10:00:00Z", "until": "2026-11-21T11:00:00Z"});
+    let (first, second, third) = (&answer["items"][0], &answer["items"][1], &answer["items"][2]);
+    assert_eq!((&first["pause"], first.get("needsReconnect")), (&told, None));
+    assert_eq!((second.get("pause"), &second["needsReconnect"]), (None, &json!(true)));
+    assert_eq!((third.get("pause"), third.get("needsReconnect")), (None, None));
+    assert_eq!(third["messagesPerSecond"], 80);
 }

@@ -209,10 +209,14 @@ async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
     let (world, [first, ..]) = world().await;
     let mut message = received(&world, &first, "wamid.OUT", CUSTOMER).await;
     let at = message.at;
-    let fact = |pricing: Option<Value>, errors: Option<Value>| StatusFact { at, pricing, errors };
-    let key = |state: &str| StatusKey { state: state.to_owned(), participant: None };
-    message.statuses.merge(key("sent"), fact(Some(json!({"billable": true})), None));
-    message.statuses.merge(key("failed"), fact(None, Some(json!([{"code": 131_026}]))));
+    let mut tell = |state: &str, status: Value| {
+        let body = json!({"entry": [{"changes": [{"value": {"statuses": [status]}}]}]}).to_string();
+        let fact = StatusFact::new(at, &body);
+        message.statuses.keep(fact.hash.clone(), body);
+        message.statuses.merge(StatusKey { state: state.to_owned(), participant: None }, fact);
+    };
+    tell("sent", json!({"pricing": {"billable": true}}));
+    tell("failed", json!({"errors": [{"code": 131_026}], "pricing": null}));
     message.origin = Origin::Bot;
     message.answer = None;
     message.sending = Some(Sending::Accepted);

@@ -10,6 +10,7 @@ use super::*;
 const EVENT: &str = include_str!("../../../../events/onboard-client.json");
 const STATUS: &str = include_str!("../../../../events/onboard-client-status.json");
 const SCHEDULE: &str = include_str!("../../../../events/onboard-client-schedule.json");
+const OFFBOARDINGS: &str = include_str!("../../../../events/onboard-client-offboardings.json");
 const PIN: &str = "738291";
 
 async fn send(world: &World, request: &Request) -> Result<Response<Body>, ApiError> {
@@ -67,8 +68,10 @@ async fn the_sample_events_are_handled() {
         let answer = send(&world, &Sample::of(sample).request()).await;
         assert_eq!(refused(answer), (404, "onboarding_not_found".to_owned()));
     }
-    let schedule = lambda_http::request::from_str(SCHEDULE).unwrap();
-    assert_eq!(answered(send(&world, &schedule).await), (200, json!({"due": 0})));
+    for schedule in [SCHEDULE, OFFBOARDINGS] {
+        let schedule = lambda_http::request::from_str(schedule).unwrap();
+        assert_eq!(answered(send(&world, &schedule).await), (200, json!({"due": 0})));
+    }
 }
 
 #[tokio::test]

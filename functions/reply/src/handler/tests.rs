@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use shared::domain::parcel::{Content, Parcel};
 use shared::flows::ingest::{self, Ingest};
+use shared::flows::pace::Pace;
 use shared::flows::reply::Settings;
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
@@ -16,13 +17,15 @@ const CLAIM: Duration = Duration::from_secs(90);
 
 async fn run(world: &World, event: Value) -> Result<Value, StoreError> {
     let parts: &Parts = world;
-    let (tokens, settings) = (Tokens::default(), Settings { claim: CLAIM, retention: None });
+    let (tokens, pace) = (Tokens::default(), Pace::default());
+    let settings = Settings { claim: CLAIM, retention: None };
     let sender = Sender {
         store: &parts.store,
         seal: &parts.seal,
         graph: &parts.graph,
         clock: &parts.clock,
         tokens: &tokens,
+        pace: &pace,
         claim: CLAIM,
     };
     let reply = Reply {
@@ -56,7 +59,7 @@ async fn asked() -> World {
     };
     let body = event(INBOUND)["Records"][0]["body"].as_str().unwrap().to_owned();
     let body = body.replace("117700000000001", client.phone_number_id.as_ref());
-    let parcel = Parcel { content: Content::Body(body), received_at: world.clock.now() };
+    let parcel = Parcel { content: Content::Body(body), received_at: world.clock.now(), silent: false };
     ingest.parcel(&parcel).await.unwrap();
     world
 }
@@ -65,7 +68,7 @@ async fn asked() -> World {
 async fn the_sample_events_are_handled_where_there_is_nothing_to_do() {
     let world = World::new();
     assert_eq!(run(&world, event(EVENT)).await.unwrap(), json!({"batchItemFailures": []}));
-    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 0}));
+    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 0, "unresolved": 0 }));
     assert_eq!(world.graph.calls("send"), 0);
 }
 
@@ -100,7 +103,7 @@ async fn the_schedule_nudges_what_no_nudge_reached_and_says_so_when_it_cannot() 
     let world = asked().await;
     let _ = world.queues.take_answers();
     world.clock.advance(CLAIM + Duration::from_secs(1));
-    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 1}));
+    assert_eq!(run(&world, event(SCHEDULE)).await.unwrap(), json!({"nudged": 1, "unresolved": 0 }));
     assert_eq!(world.queues.answers().len(), 1);
     world.steps.fault_next("due_answers", Fault::FailBefore);
     assert!(run(&world, event(SCHEDULE)).await.is_err());

@@ -1,4 +1,8 @@
+use shared::domain::account::{Ban, Change, Noted, Removal, Restriction};
+use shared::domain::rate::RateKey;
+use shared::flows::pace::Pace;
 use shared::flows::tokens::Tokens;
+use shared::ports::{NoteAccounts, Rates};
 use shared::testing::{Fault, GraphFault, Sample, World, answered, refusal, refused};
 
 use super::*;
@@ -29,6 +33,7 @@ impl Desk {
             graph: &parts.graph,
             clock: &parts.clock,
             tokens: &tokens,
+            pace: &Pace::default(),
             claim: CLAIM,
         };
         Send { sender, random: &parts.random, retention: None }.handle(&sample.request()).await
@@ -175,12 +180,57 @@ async fn several_numbers_must_be_told_apart_and_one_needs_no_name() {
 #[tokio::test]
 async fn a_client_that_is_not_active_cannot_send() {
     let desk = Desk::new().await;
-    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.status = ClientStatus::Suspended));
+    desk.world.store.with(|t| t.clients.values_mut().for_each(|c| c.stage = ClientStatus::Suspended));
     let mut body = text("Hi");
     body["phoneNumberId"] = json!(desk.client.phone_number_id);
     assert_eq!(refused(desk.send(&plain(&body)).await), (409, "client_not_active".to_owned()));
     assert_eq!(refused(desk.send(&plain(&text("Hi"))).await), (404, "client_not_found".to_owned()));
     desk.nothing_happened();
+}
+
+/// What an event of Meta's tells of the client.
+async fn told(desk: &Desk, change: Change) {
+    let now = desk.world.clock.now();
+    let noted = Noted { at: now, change };
+    desk.world.store.note_account(&desk.client.phone_number_id, &noted, now).await.unwrap();
+}
+
+fn template() -> Value {
+    json!({"botId": "demo-bakery", "to": CUSTOMER, "type": "template",
+           "template": {"name": "ready", "language": {"code": "en"}}})
+}
+
+#[tokio::test]
+async fn a_client_that_meta_stopped_cannot_send_and_the_reason_is_named() {
+    for (change, reason) in [
+        (Change::Ban(Ban::Disabled), "banned"),
+        (Change::Removed(Removal::PartnerRemoved), "partner_removed"),
+    ] {
+        let desk = Desk::new().await;
+        told(&desk, change).await;
+        let mut body = text("Hi");
+        body["phoneNumberId"] = json!(desk.client.phone_number_id);
+        let (status, answer) = answered(desk.send(&plain(&body)).await);
+        assert_eq!((status, answer["code"].as_str()), (409, Some("client_not_active")));
+        assert_eq!(answer["statusReason"], reason);
+        desk.nothing_happened();
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_write_first_still_answers_until_the_restriction_ends() {
+    let desk = Desk::new().await;
+    desk.window_ends(desk.world.clock.now() + Duration::from_secs(9999)).await;
+    let until = desk.world.clock.now() + Duration::from_secs(600);
+    let kind = "RESTRICTED_BIZ_INITIATED_MESSAGING".to_owned();
+    told(&desk, Change::Restriction(Restriction { kind, until: Some(until) })).await;
+    let (status, answer) = answered(desk.send(&plain(&template())).await);
+    assert_eq!((status, answer["code"].as_str()), (409, Some("client_restricted")));
+    assert_eq!(answer["until"], until.to_string());
+    desk.nothing_happened();
+    assert_eq!(answered(desk.send(&plain(&text("Hi"))).await).0, 200);
+    desk.world.clock.set(until);
+    assert_eq!(answered(desk.send(&plain(&template())).await).0, 200);
 }
 
 #[tokio::test]
@@ -316,12 +366,24 @@ async fn a_lost_answer_of_metas_is_uncertain_and_stays_so_under_its_key() {
 #[tokio::test]
 async fn metas_refusals_are_told_with_metas_own_codes() {
     for (code, expected) in [
-        (131_026, (422, "refused_by_meta")),
+        (100, (422, "refused_by_meta")),
+        (131_005, (422, "refused_by_meta")),
+        (131_026, (422, "recipient_unreachable")),
+        (131_049, (422, "marketing_limit")),
+        (131_050, (422, "recipient_opted_out")),
         (131_047, (409, "window_closed")),
-        (131_042, (409, "payment_problem")),
-        (190, (409, "client_needs_reconnect")),
+        (131_042, (409, "client_paused")),
+        (131_031, (409, "client_paused")),
+        (368, (409, "client_paused")),
+        (4, (429, "rate_limited")),
+        (80_007, (429, "rate_limited")),
         (130_429, (429, "rate_limited")),
+        (131_056, (429, "rate_limited")),
+        (131_057, (429, "rate_limited")),
+        (1, (503, "meta_unavailable")),
+        (2, (503, "meta_unavailable")),
         (131_000, (503, "meta_unavailable")),
+        (190, (503, "meta_unavailable")), // Meta calls the token valid all the same.
     ] {
         let desk = Desk::new().await;
         desk.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "No")));
@@ -335,6 +397,54 @@ async fn metas_refusals_are_told_with_metas_own_codes() {
         assert_eq!(response.headers().contains_key("retry-after"), expected.0 == 429 || expected.0 == 503);
         assert!(answer["messageId"].is_string(), "the message is in the history");
     }
+}
+
+/// Status, code and `Retry-After` of the answer.
+async fn refusal_of(desk: &Desk, sample: &Sample) -> (u16, Value, Option<u64>) {
+    let response = shared::http::respond(desk.send(sample).await).unwrap();
+    let pause = response.headers().get("retry-after").map(|pause| pause.to_str().unwrap().parse().unwrap());
+    (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap(), pause)
+}
+
+#[tokio::test]
+async fn what_must_wait_says_how_long_and_its_key_stays_usable() {
+    let desk = Desk::new().await;
+    let until = desk.world.clock.now() + Duration::from_millis(90_500);
+    desk.world.store.hold(&RateKey::App, until).await.unwrap();
+    let (status, answer, pause) = refusal_of(&desk, &keyed("k", "Hi")).await;
+    assert_eq!((status, answer["code"].as_str(), pause), (429, Some("rate_limited"), Some(91)));
+    assert_eq!((desk.calls(), desk.world.store.with(|t| t.messages.len())), (0, 0), "nothing is recorded");
+    assert!(answer.get("messageId").is_none());
+    desk.world.clock.set(until);
+    assert_eq!(answered(desk.send(&keyed("k", "Hi")).await).0, 200);
+    assert_eq!(desk.sent(), ["Hi"]);
+}
+
+#[tokio::test]
+async fn a_paused_client_sends_nothing_and_says_why_until_when_and_what_to_do() {
+    let desk = Desk::new().await;
+    desk.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_042, "Payment")));
+    let (status, first, _) = refusal_of(&desk, &keyed("k", "Hi")).await;
+    assert_eq!((status, first["meta"]["code"].as_i64()), (409, Some(131_042)));
+    desk.world.clock.advance(Duration::from_secs(60));
+    let (status, answer, _) = refusal_of(&desk, &keyed("k2", "Hello")).await;
+    assert_eq!((status, answer["code"].as_str(), desk.calls()), (409, Some("client_paused"), 1));
+    assert_eq!((answer["reason"].as_str(), &answer["until"]), (Some("payment"), &first["until"]));
+    assert!(answer["since"].is_string() && answer["action"].as_str().unwrap().contains("payment method"));
+    desk.world.clock.set(answer["until"].as_str().unwrap().parse().unwrap());
+    assert_eq!(answered(desk.send(&keyed("k", "Hi")).await).0, 200, "the key of the refused one");
+    assert_eq!(answered(desk.send(&keyed("k2", "Hello")).await).0, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_meta_calls_dead_needs_a_new_signup_and_is_asked_for_once() {
+    let desk = Desk::new().await;
+    desk.world.graph.with(|meta| meta.tokens.values_mut().for_each(|token| token.facts.is_valid = false));
+    let (status, answer, _) = refusal_of(&desk, &plain(&text("Hi"))).await;
+    assert_eq!((status, answer["code"].as_str()), (409, Some("client_needs_reconnect")));
+    assert_eq!(answer["meta"]["code"], 190);
+    assert_eq!(refused(desk.send(&plain(&text("Hi"))).await), (409, "client_needs_reconnect".to_owned()));
+    assert_eq!(desk.calls(), 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod customers;
 mod numbers;
 mod signups;
+mod wabas;
 
 pub(crate) use signups::finish_signup;
 
@@ -36,6 +37,8 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/reset", post(reset))
         .route("/signups", post(signups::create))
         .route("/numbers/{id}", post(numbers::change))
+        .route("/wabas/{id}/remove", post(wabas::remove))
+        .route("/wabas/{id}/account-events", post(wabas::account_event))
         .route("/customers/{wa_id}/messages", post(customers::write).get(customers::chat))
         .route("/webhooks", post(webhook))
         .route("/faults", post(add_fault).delete(clear_faults))
@@ -177,6 +180,7 @@ async fn summary(State(world): State<Arc<World>>) -> Json<Value> {
             json!({
                 "id": waba.id, "businessId": waba.business_id, "allocations": waba.allocations,
                 "refusedCreditCalls": waba.refused_credit_calls, "currency": waba.currency,
+                "shared": waba.shared, "funded": waba.primary_funding_id.is_some(),
                 "subscribedApps": if waba.subscribed { vec![world.config.app_id.clone()] } else { Vec::new() },
                 "assignedUsers": waba.assigned_users.keys().collect::<Vec<_>>(),
                 "numbers": numbers,

@@ -80,7 +80,13 @@ impl State {
     pub(crate) fn sign_up(&mut self, spec: SignupSpec) -> Signup {
         let business_id = self.signup_business(&spec);
         let waba_id = match &spec.waba_id {
-            Some(id) => id.clone(),
+            Some(id) => {
+                // Whoever signs up again shares again what was taken away.
+                if let Some(waba) = self.wabas.get_mut(id) {
+                    waba.shared = spec.event != FinishEvent::FinishGrantOnlyApiAccess;
+                }
+                id.clone()
+            }
             None => self.new_waba(&business_id, spec.event),
         };
         for number in &spec.numbers {

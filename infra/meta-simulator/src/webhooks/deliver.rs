@@ -25,13 +25,7 @@ pub(crate) struct Attempt {
 }
 
 /// Delivers until the answer is 200, the tries are used up, or the simulator was reset or stopped.
-pub(super) async fn deliver(
-    world: &Arc<World>,
-    generation: u64,
-    url: &str,
-    body: Bytes,
-    field: &'static str,
-) {
+pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, body: Bytes, field: &str) {
     let signature = wire::signature(&world.config.app_secret, &body);
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=TRIES {

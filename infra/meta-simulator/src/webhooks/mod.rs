@@ -8,6 +8,7 @@ pub(crate) use build::{InboundMessage, SentMessage, partner_added};
 pub(crate) use deliver::{handshake, post_raw};
 pub(crate) use wire::signature;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) struct Post {
     pub(crate) copies: u32,
     entry_id: String,
     scope: Scope,
-    field: &'static str,
+    field: Cow<'static, str>,
     value: Value,
 }
 
@@ -50,8 +51,13 @@ pub(crate) struct Post {
 const REVIEW: Duration = Duration::from_millis(100);
 
 impl Post {
-    pub(crate) fn new(entry_id: &str, scope: Scope, field: &'static str, value: Value) -> Self {
-        let entry_id = entry_id.to_owned();
+    pub(crate) fn new(
+        entry_id: &str,
+        scope: Scope,
+        field: impl Into<Cow<'static, str>>,
+        value: Value,
+    ) -> Self {
+        let (entry_id, field) = (entry_id.to_owned(), field.into());
         Self { after: Duration::ZERO, time: None, copies: 1, entry_id, scope, field, value }
     }
 
@@ -106,8 +112,8 @@ fn start_post(world: &Arc<World>, post: Post) {
         let Some(url) = url else { return };
         let body = axum::body::Bytes::from(wire::encode(&post.body()));
         for _ in 0..post.copies {
-            let (world, url, body) = (world.clone(), url.clone(), body.clone());
-            tokio::spawn(async move { deliver::deliver(&world, generation, &url, body, post.field).await });
+            let (world, url, body, field) = (world.clone(), url.clone(), body.clone(), post.field.clone());
+            tokio::spawn(async move { deliver::deliver(&world, generation, &url, body, &field).await });
         }
     });
 }

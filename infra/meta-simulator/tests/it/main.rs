@@ -2,6 +2,7 @@
 
 mod support;
 
+mod accounts;
 mod control;
 mod credit;
 mod faults;

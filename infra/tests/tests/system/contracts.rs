@@ -3,11 +3,13 @@
 //! minds the context only.
 
 use anyhow::Result;
-use aws_sdk_sqs::types::Message;
-use shared::adapters::sqs::{AnswersQueue, InboundQueue};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue};
+use shared::adapters::sqs::{AnswersQueue, DeadLetterQueues, InboundQueue, QueueUrls};
 use shared::domain::Timestamp;
 use shared::domain::answer::Nudge;
-use shared::domain::parcel::{Content, Parcel, PartHeader};
+use shared::domain::letter::{Attribute, FedQueue, Letter};
+use shared::domain::parcel::Parcel;
+use shared::ports::SendBack;
 use shared::testing::contracts;
 
 use crate::support::{Case, World, cases};
@@ -36,13 +38,16 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
-    idempotency, incoming_messages, message_lists, business_leases, onboardings, sends, statuses,
+    accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
+    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, sends,
+    statuses,
 }
-on_copied_tables! { answers, due_onboardings }
+on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
+        Beside accounts,
+        Beside offboardings,
         Beside bots,
         Beside clients,
         Beside conversation_claims,
@@ -57,10 +62,16 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside message_lists,
         Beside business_leases,
         Beside onboardings,
+        Beside rates,
         Beside sends,
         Beside statuses,
         Beside answers,
         Beside due_onboardings,
+        Beside unresolved_sends,
+        Beside emptying_quarantine,
+        Beside event_lists,
+        Beside dead_letters,
+        Beside sending_back,
         Beside inbound,
         Beside nudges,
         Beside seal_contexts,
@@ -99,19 +110,50 @@ async fn nudges(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// Queues that no function reads, of which a contract uses one as the dead letters and one as the live queue.
+async fn dead_letter_queues(world: &World, contract: &str) -> Result<(DeadLetterQueues, QueueUrls)> {
+    let scratch = async |name: &str| {
+        world.cloud.scratch_queue(&format!("contract-{contract}-{name}-{}", world.unique())).await
+    };
+    let unused = scratch("unused").await?;
+    let urls = QueueUrls {
+        inbound: scratch("live").await?,
+        answers: unused.clone(),
+        inbound_dead: scratch("dead").await?,
+        answers_dead: unused.clone(),
+        schedules_dead: unused,
+    };
+    Ok((DeadLetterQueues::new(world.cloud.aws.sqs(), urls.clone()), urls))
+}
+
+async fn dead_letters(world: &World) -> Result<()> {
+    let (queues, urls) = dead_letter_queues(world, "dead-letters").await?;
+    // Buried by what sends parcels: a dead-letter queue is a queue.
+    let dead = QueueUrls { inbound: urls.inbound_dead.clone(), ..urls };
+    let dead = DeadLetterQueues::new(world.cloud.aws.sqs(), dead);
+    let bury = async |letter: Letter| dead.send_back(FedQueue::Inbound, &[letter]).await.unwrap();
+    contracts::dead_letters(&queues, bury, &world.unique().to_string()).await;
+    Ok(())
+}
+
+async fn sending_back(world: &World) -> Result<()> {
+    let (queues, urls) = dead_letter_queues(world, "sending-back").await?;
+    let mut arrived = Vec::new();
+    let received = async || {
+        arrived.extend(world.cloud.drain(&urls.inbound).await.unwrap().iter().map(parcel));
+        arrived.clone()
+    };
+    contracts::sending_back(&queues, received, &world.unique().to_string()).await;
+    Ok(())
+}
+
 /// What ingest would read from a message.
 fn parcel(message: &Message) -> Parcel {
-    let attributes = message.message_attributes.as_ref().unwrap();
-    let text = |name: &str| attributes[name].string_value.clone().unwrap();
-    let number = |name: &str| text(name).parse().unwrap();
-    let body = message.body.clone().unwrap();
-    let content = match text("kind").as_str() {
-        "body" => Content::Body(body),
-        _ => {
-            let header = PartHeader { name: text("name"), index: number("index"), count: number("count") };
-            Content::Part { header, base64: body }
-        }
+    let text = |value: &MessageAttributeValue| Attribute {
+        kind: value.data_type.clone(),
+        value: value.string_value.clone().unwrap(),
     };
-    let received_at = Timestamp::from_millisecond(text("receivedAt").parse().unwrap()).unwrap();
-    Parcel { content, received_at }
+    let attributes = message.message_attributes.iter().flatten();
+    let attributes = attributes.map(|(name, value)| (name.clone(), text(value))).collect();
+    Letter { body: message.body.clone().unwrap(), attributes }.parcel(Timestamp::UNIX_EPOCH)
 }

@@ -145,6 +145,8 @@ async fn status_is_kept(world: &World, piece: &Piece<'_>) -> Result<()> {
         Some(participant) => format!("status#{}#{participant}", event.key.state),
     };
     ensure!(item.contains_key(&attribute), "{pointer} has no {attribute}, but {:?}", item.keys());
+    let kept = item.get(&format!("statusBody#{}", event.fact.hash)).and_then(|body| body.as_s().ok());
+    ensure!(kept == Some(&piece.body()), "{pointer} keeps {kept:?} instead of {}", piece.body());
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod large;
 mod onboarding;
 mod outages;
 mod pages;
+mod recovery;
 mod refusals;
 mod secrets;
 mod sending;
@@ -44,6 +45,8 @@ fn main() -> ExitCode {
         large::cases(),
         corpus::cases(),
         contracts::cases(),
+        // Its poison needs minutes to die.
+        recovery::cases(),
         answers::cases(),
         sending::cases(),
         webhooks::cases(),

@@ -1,22 +1,30 @@
 //! Clients: business phone numbers.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::table::{Item, Range, Table, Write};
-use super::values::{Millis, millis, record, s, text, with_nulls};
+use super::values::{Millis, millis, nested, record, s, text, with_nulls};
 use super::{Client as Dynamo, Stored};
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::account::{Account, Noted};
+use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::seal::Sealed;
 use crate::error::StoreError;
-use crate::ports::{ClientClaim, ListClients, Page, ReadClients, TouchClients, WriteClients};
+use crate::ports::{
+    ClientClaim, LeaveClients, ListClients, MarkClients, NoteAccounts, Page, ReadClients, TouchClients,
+    WriteClients,
+};
 
 /// The key of the index that lists all clients.
 const LIST_KEY: &str = "clients";
 /// How often a claim looks again at a record that changes hands under it.
 const CLAIM_TRIES: usize = 3;
+/// What events told stands beside the record, in one attribute for each aspect, because each is written
+/// alone: `account#ban`.
+const ASPECT: &str = "account#";
 
 /// The table `clients`: one item per business phone number.
 #[derive(Debug, Clone)]
@@ -43,8 +51,16 @@ struct Record {
     display_phone_number: Option<String>,
     verified_name: Option<String>,
     quality_rating: Option<String>,
+    /// The stage. The status results from it and from the aspects.
     status: ClientStatus,
+    /// Absent in records from before it was kept.
+    signed_up_at: Option<Millis>,
     on_biz_app: bool,
+    throughput: Option<u32>,
+    pause_reason: Option<PauseReason>,
+    pause_since: Option<Millis>,
+    pause_until: Option<Millis>,
+    reconnect_since: Option<Millis>,
     onboarding_id: OnboardingId,
     sealed_pin: Option<Sealed>,
     onboarded_at: Option<Millis>,
@@ -66,8 +82,14 @@ impl From<&Client> for Record {
             display_phone_number: client.display_phone_number.clone(),
             verified_name: client.verified_name.clone(),
             quality_rating: client.quality_rating.clone(),
-            status: client.status,
+            status: client.stage,
+            signed_up_at: Some(Millis(client.signed_up_at)),
             on_biz_app: client.on_biz_app,
+            throughput: client.throughput,
+            pause_reason: client.pause.map(|pause| pause.reason),
+            pause_since: client.pause.map(|pause| Millis(pause.since)),
+            pause_until: client.pause.map(|pause| Millis(pause.until)),
+            reconnect_since: client.reconnect_since.map(Millis),
             onboarding_id: client.onboarding_id.clone(),
             sealed_pin: client.sealed_pin.clone(),
             onboarded_at: client.onboarded_at.map(Millis),
@@ -78,9 +100,10 @@ impl From<&Client> for Record {
     }
 }
 
-impl From<Record> for Client {
-    fn from(record: Record) -> Self {
-        Self {
+impl Record {
+    fn into_client(self, account: Account) -> Client {
+        let record = self;
+        Client {
             phone_number_id: record.phone_number_id,
             bot_id: record.bot_id,
             grant_id: record.grant_id,
@@ -90,8 +113,13 @@ impl From<Record> for Client {
             display_phone_number: record.display_phone_number,
             verified_name: record.verified_name,
             quality_rating: record.quality_rating,
-            status: record.status,
+            stage: record.status,
+            account,
+            signed_up_at: record.signed_up_at.unwrap_or(record.created_at).0,
             on_biz_app: record.on_biz_app,
+            throughput: record.throughput,
+            pause: pause(record.pause_reason, record.pause_since, record.pause_until),
+            reconnect_since: record.reconnect_since.map(|t| t.0),
             onboarding_id: record.onboarding_id,
             sealed_pin: record.sealed_pin,
             onboarded_at: record.onboarded_at.map(|t| t.0),
@@ -102,8 +130,29 @@ impl From<Record> for Client {
     }
 }
 
-fn client(item: Item) -> Stored<Client> {
-    record::<Record>("clients", item).map(Client::from)
+/// The three are written together.
+fn pause(reason: Option<PauseReason>, since: Option<Millis>, until: Option<Millis>) -> Option<Pause> {
+    Some(Pause { reason: reason?, since: since?.0, until: until?.0 })
+}
+
+fn client(mut item: Item) -> Stored<Client> {
+    let aspects: Vec<String> = item.keys().filter(|name| name.starts_with(ASPECT)).cloned().collect();
+    let noted =
+        aspects.iter().filter_map(|name| item.remove(name)).map(noted).collect::<Stored<Account>>()?;
+    Ok(record::<Record>("clients", item)?.into_client(noted))
+}
+
+/// An aspect as it is stored: ordered by one text, so that one condition tells whether an event is news.
+#[derive(Serialize, Deserialize)]
+struct Aspect {
+    order: String,
+    noted: Noted,
+}
+
+fn noted(value: AttributeValue) -> Stored<Noted> {
+    let aspect: Aspect = serde_dynamo::aws_sdk_dynamodb_1::from_attribute_value(value)
+        .map_err(|e| StoreError::corrupt("clients", e))?;
+    Ok(aspect.noted)
 }
 
 impl ReadClients for Clients {
@@ -127,6 +176,16 @@ impl Clients {
         let items = self.0.get_all("dynamodb BatchGetItem on clients", "phoneNumberId", &ids).await?;
         let items = items.into_iter().map(client).collect::<Stored<_>>()?;
         Ok(Page { items, next: ids.pop().filter(|_| more) })
+    }
+
+    /// All clients under one key of an index.
+    async fn all_of(&self, mut range: Range<'_>, key: &'static str, value: &str) -> Stored<Vec<Client>> {
+        range.values.push((key, s(value)));
+        let keys = self.0.query("dynamodb Query on clients", range).await?;
+        let ids: Vec<String> =
+            keys.iter().filter_map(|key| text(key, "phoneNumberId")).map(str::to_owned).collect();
+        let items = self.0.get_all("dynamodb BatchGetItem on clients", "phoneNumberId", &ids).await?;
+        items.into_iter().map(client).collect()
     }
 }
 
@@ -159,33 +218,58 @@ impl ListClients for Clients {
     }
 }
 
-/// A claim on a number that is new or of the same bot: the ids and the name are the new ones, what
-/// else is known stays.
+/// The aspect that decides what a claim finds.
+fn removal() -> String {
+    format!("{ASPECT}removal")
+}
+
+/// A claim on a number that is new, or of the same bot and never left: the ids and the name are the new ones,
+/// what else is known stays.
 fn claim_of_own(wanted: Item) -> Expression {
-    let condition = "attribute_not_exists(#phoneNumberId) OR #botId = :botId";
-    wanted.into_iter().fold(Expression::when(condition), |change, (name, value)| match name.as_str() {
+    let condition = "attribute_not_exists(#phoneNumberId) \
+                     OR (#botId = :botId AND (attribute_not_exists(#removal) OR #onboardingId = :onboardingId))";
+    claiming(Expression::when(condition).name("removal", removal()), wanted)
+}
+
+/// A claim of the same bot on a number as it was seen: one that had left is being onboarded again.
+fn claim_of_returned(mut wanted: Item, seen: &Client) -> Option<Expression> {
+    let left = seen.account.get("removal")?;
+    let condition = "#botId = :botId AND #onboardingId = :seenOnboarding AND #removal.#order = :seenOrder";
+    let change = Expression::when(condition)
+        .name("removal", removal())
+        .value("seenOnboarding", s(seen.onboarding_id.as_ref()))
+        .value("seenOrder", s(left.order()));
+    let stage = wanted.remove("status").filter(|_| seen.is_removed());
+    let change = claiming(change, wanted);
+    Some(match stage {
+        Some(stage) => change.set("status", stage),
+        None => change,
+    })
+}
+
+fn claiming(change: Expression, wanted: Item) -> Expression {
+    wanted.into_iter().fold(change, |change, (name, value)| match name.as_str() {
         "phoneNumberId" => change,
-        "botId" | "grantId" | "wabaId" | "businessId" | "clientName" | "onboardingId" | "updatedAt" => {
-            change.set_or_remove(&name, value)
-        }
+        "botId" | "grantId" | "wabaId" | "businessId" | "clientName" | "onboardingId" | "signedUpAt"
+        | "updatedAt" => change.set_or_remove(&name, value),
         _ if value.is_null() => change,
         _ => change.set_if_missing(&name, value),
     })
 }
 
 /// A claim on a number that another bot gave up: nothing of that bot's is carried over but the PIN,
-/// which is the number's.
-fn claim_of_given_up(mut wanted: Item) -> Expression {
-    let condition = "#botId <> :botId AND NOT (#status IN (:active, :suspended))";
+/// which is the number's. As it was seen: what has left stays so until somebody claims it.
+fn claim_of_given_up(mut wanted: Item, seen: &Client) -> Stored<Expression> {
+    let condition = "#botId <> :botId AND #onboardingId = :seenOnboarding AND #status = :seenStage";
     let pin = wanted.remove("sealedPin").filter(|pin| !pin.is_null());
     let change = Expression::when(condition)
-        .value("active", s("active"))
-        .value("suspended", s("suspended"))
+        .value("seenOnboarding", s(seen.onboarding_id.as_ref()))
+        .value("seenStage", nested("clients", &seen.stage)?)
         .overwrite(wanted, &["phoneNumberId", "createdAt"]);
-    match pin {
+    Ok(match pin {
         Some(pin) => change.set_if_missing("sealedPin", pin),
         None => change,
-    }
+    })
 }
 
 impl WriteClients for Clients {
@@ -198,10 +282,15 @@ impl WriteClients for Clients {
                 Write::Done(item) => return Ok(ClientClaim::Ours(Box::new(client(item)?))),
                 Write::Refused(other) => client(other)?,
             };
-            if matches!(other.status, ClientStatus::Active | ClientStatus::Suspended) {
+            let change = if other.bot_id == wanted.bot_id {
+                claim_of_returned(item.clone(), &other)
+            } else if matches!(other.status(), ClientStatus::Active | ClientStatus::Suspended) {
                 return Ok(ClientClaim::InUse);
-            }
-            if let Write::Done(item) = self.0.update(OPERATION, key, claim_of_given_up(item.clone())).await? {
+            } else {
+                Some(claim_of_given_up(item.clone(), &other)?)
+            };
+            let Some(change) = change else { continue };
+            if let Write::Done(item) = self.0.update(OPERATION, key, change).await? {
                 return Ok(ClientClaim::Ours(Box::new(client(item)?)));
             }
         }
@@ -212,7 +301,7 @@ impl WriteClients for Clients {
         let item = with_nulls("clients", &Record::from(client))?;
         // The condition's values are the ones that are written: both ids stay as they are.
         let change = Expression::when("#onboardingId = :onboardingId AND #botId = :botId")
-            .overwrite(item, &["phoneNumberId", "lastMessageAt"]);
+            .overwrite(item, &["phoneNumberId", "lastMessageAt", "pauseReason", "pauseSince", "pauseUntil"]);
         let key = ("phoneNumberId", client.phone_number_id.as_ref());
         let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
         Ok(matches!(update, Write::Done(_)))
@@ -224,6 +313,95 @@ impl TouchClients for Clients {
         let condition = "attribute_exists(#phoneNumberId) \
                          AND (attribute_not_exists(#lastMessageAt) OR #lastMessageAt < :lastMessageAt)";
         let change = Expression::when(condition).set("lastMessageAt", millis(at));
+        self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
+        Ok(())
+    }
+}
+
+impl Clients {
+    /// Changes a client that is there; `false` if it is not as the condition wants it.
+    async fn mark(&self, id: &PhoneNumberId, change: Expression) -> Stored<bool> {
+        let key = ("phoneNumberId", id.as_ref());
+        let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
+        Ok(matches!(update, Write::Done(_)))
+    }
+}
+
+impl MarkClients for Clients {
+    async fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> Stored<bool> {
+        let change = match known {
+            None => {
+                Expression::when("attribute_exists(#phoneNumberId) AND attribute_not_exists(#pauseUntil)")
+            }
+            Some(known) => Expression::when("#pauseReason = :knownReason AND #pauseUntil = :knownUntil")
+                .value("knownReason", nested("clients", &known.reason)?)
+                .value("knownUntil", millis(known.until)),
+        };
+        let change = match pause {
+            None => change.remove("pauseReason").remove("pauseSince").remove("pauseUntil"),
+            Some(pause) => change
+                .set("pauseReason", nested("clients", &pause.reason)?)
+                .set("pauseSince", millis(pause.since))
+                .set("pauseUntil", millis(pause.until)),
+        };
+        self.mark(id, change).await
+    }
+
+    async fn set_reconnect(&self, id: &PhoneNumberId, since: Option<Timestamp>) -> Stored<()> {
+        let change = Expression::when("attribute_exists(#phoneNumberId)");
+        let change = match since {
+            Some(since) => change.set("reconnectSince", millis(since)),
+            None => change.remove("reconnectSince"),
+        };
+        self.mark(id, change).await.map(drop)
+    }
+}
+
+impl NoteAccounts for Clients {
+    async fn clients_on(&self, waba: &WabaId) -> Stored<Vec<Client>> {
+        let mut clients = self.all_of(by_id("byWaba", "#wabaId = :wabaId"), "wabaId", waba.as_ref()).await?;
+        clients.retain(|client| client.waba_id == *waba);
+        Ok(clients)
+    }
+
+    async fn note_account(
+        &self,
+        id: &PhoneNumberId,
+        noted: &Noted,
+        now: Timestamp,
+    ) -> Stored<Option<Client>> {
+        let condition = "attribute_exists(#phoneNumberId) \
+                         AND (attribute_not_exists(#aspect) OR #aspect.#order < :order)";
+        let aspect = Aspect { order: noted.order(), noted: noted.clone() };
+        let change = Expression::when(condition)
+            .name("aspect", format!("{ASPECT}{}", noted.aspect()))
+            .value("order", s(&aspect.order))
+            .set("aspect", nested("clients", &aspect)?)
+            .set("updatedAt", millis(now));
+        let (Write::Done(item) | Write::Refused(item)) =
+            self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
+        if item.is_empty() { Ok(None) } else { client(item).map(Some) }
+    }
+}
+
+impl LeaveClients for Clients {
+    async fn clients_of_business(&self, business: &BusinessId) -> Stored<Vec<Client>> {
+        let range = by_id("byBusiness", "#businessId = :businessId");
+        let mut clients = self.all_of(range, "businessId", business.as_ref()).await?;
+        clients.retain(|client| client.business_id == *business);
+        Ok(clients)
+    }
+
+    async fn forget_pin(&self, id: &PhoneNumberId, onboarding: &OnboardingId, now: Timestamp) -> Stored<()> {
+        let change = Expression::when("#onboardingId = :onboardingId AND attribute_exists(#sealedPin)")
+            .value("onboardingId", s(onboarding.as_ref()))
+            .remove("sealedPin")
+            .set("updatedAt", millis(now));
         self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
         Ok(())
     }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use super::table::{Range, Table};
-use super::values::{Millis, RawFields, item, s, text, time};
+use super::table::{Range, Table, Write};
+use super::values::{Millis, RawFields, item, record, s, text, time};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::ids::{BusinessId, WabaId};
 use crate::error::StoreError;
-use crate::ports::{AccountEvent, ReadEvents, RecordEvents};
+use crate::ports::{AccountEvent, ListEvents, Page, ReadEvents, RecordEvents};
 
 /// The table `events`: one item per change of an account.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ fn event_key(event: &AccountEvent) -> String {
 }
 
 impl RecordEvents for Events {
-    async fn record_event(&self, event: &AccountEvent) -> Stored<()> {
+    async fn record_event(&self, event: &AccountEvent) -> Stored<Timestamp> {
         let record = Record {
             owner_id: event.owner.clone(),
             event_key: event_key(event),
@@ -56,8 +56,10 @@ impl RecordEvents for Events {
             raw: RawFields::from(&event.raw),
         };
         let condition = Expression::when("attribute_not_exists(#eventKey)");
-        self.0.put("dynamodb PutItem on events", item("events", &record)?, condition).await?;
-        Ok(())
+        match self.0.put("dynamodb PutItem on events", item("events", &record)?, condition).await? {
+            Write::Done(_) => Ok(event.at),
+            Write::Refused(known) => Ok(time(&known, "at").unwrap_or(event.at)),
+        }
     }
 }
 
@@ -81,4 +83,40 @@ impl ReadEvents for Events {
             .max();
         newest.map(|(_, id)| id.parse().map_err(|e| StoreError::corrupt("events", e))).transpose()
     }
+}
+
+impl ListEvents for Events {
+    async fn events_of(&self, owner: &str, after: Option<&str>, limit: usize) -> Stored<Page<AccountEvent>> {
+        let range = Range {
+            index: None,
+            condition: "#ownerId = :ownerId AND #eventKey > :after",
+            // No key is this small, and DynamoDB takes no empty one.
+            values: vec![("ownerId", s(owner)), ("after", s(after.unwrap_or(" ")))],
+            attributes: &[],
+            ascending: true,
+            consistent: true,
+            // One more than wanted, which says whether there is a next page.
+            limit: Some(limit.saturating_add(1)),
+        };
+        let mut events = self.0.query("dynamodb Query on events", range).await?;
+        let more = events.len() > limit;
+        events.truncate(limit);
+        let next =
+            events.last().filter(|_| more).and_then(|event| text(event, "eventKey")).map(str::to_owned);
+        Ok(Page { items: events.into_iter().map(account_event).collect::<Stored<_>>()?, next })
+    }
+}
+
+fn account_event(item: super::table::Item) -> Stored<AccountEvent> {
+    let record: Record = record("events", item)?;
+    let raw = record.raw.into_raw();
+    Ok(AccountEvent {
+        owner: record.owner_id,
+        kind: record.kind,
+        at: record.at.0,
+        hash: record.hash,
+        dated: record.dated,
+        business_id: record.business_id,
+        raw: raw.ok_or_else(|| StoreError::corrupt("events", "an event without raw bytes"))?,
+    })
 }

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::table::{Table, Write};
-use super::values::{Millis, item, n, record, shard};
+use super::values::{Millis, item, millis, n, record, shard};
 use super::{Client, Stored};
+use crate::domain::Timestamp;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{AllocationId, BotId, BusinessId, GrantId, WabaId};
 use crate::domain::seal::Sealed;
 use crate::error::StoreError;
-use crate::ports::{ReadGrants, WriteGrants};
+use crate::ports::{MarkGrants, ReadGrants, WriteGrants};
 
 /// The table `grants`: one item per client business and bot.
 #[derive(Debug, Clone)]
@@ -30,8 +31,9 @@ struct Record {
     grant_id: GrantId,
     bot_id: BotId,
     business_id: BusinessId,
-    token: Sealed,
+    token: Option<Sealed>,
     token_version: u64,
+    dead_since: Option<Millis>,
     token_expires_at: Option<Millis>,
     /// Where the index by expiry lists it; absent if the token does not expire.
     expiry_shard: Option<String>,
@@ -51,6 +53,7 @@ impl From<&Grant> for Record {
             business_id: grant.business_id.clone(),
             token: grant.token.clone(),
             token_version: grant.token_version,
+            dead_since: grant.dead_since.map(Millis),
             token_expires_at: grant.token_expires_at.map(Millis),
             expiry_shard: grant.token_expires_at.map(|_| shard(grant.id.as_ref())),
             scopes: grant.scopes.clone(),
@@ -71,6 +74,7 @@ impl From<Record> for Grant {
             business_id: record.business_id,
             token: record.token,
             token_version: record.token_version,
+            dead_since: record.dead_since.map(|t| t.0),
             token_expires_at: record.token_expires_at.map(|t| t.0),
             scopes: record.scopes,
             waba_ids: record.waba_ids,
@@ -94,12 +98,26 @@ impl WriteGrants for Grants {
         let condition = match expected {
             None => Expression::when("attribute_not_exists(#grantId)"),
             Some(version) => {
-                let version = i64::try_from(version).map_err(|e| StoreError::corrupt("grants", e))?;
-                Expression::when("#tokenVersion = :version").value("version", n(version))
+                Expression::when("#tokenVersion = :version").value("version", n(number(version)?))
             }
         };
         let item = item("grants", &Record::from(grant))?;
         let write = self.0.put("dynamodb PutItem on grants", item, condition).await?;
+        Ok(matches!(write, Write::Done(_)))
+    }
+}
+
+fn number(version: u64) -> Stored<i64> {
+    i64::try_from(version).map_err(|e| StoreError::corrupt("grants", e))
+}
+
+impl MarkGrants for Grants {
+    async fn mark_dead(&self, id: &GrantId, version: u64, at: Timestamp) -> Stored<bool> {
+        let change = Expression::when("#tokenVersion = :version")
+            .value("version", n(number(version)?))
+            .set_if_missing("deadSince", millis(at));
+        let key = ("grantId", id.as_ref());
+        let write = self.0.update("dynamodb UpdateItem on grants", key, change).await?;
         Ok(matches!(write, Write::Done(_)))
     }
 }

@@ -12,8 +12,10 @@ mod expression;
 mod grants;
 mod idempotency;
 mod messages;
+mod offboardings;
 mod onboardings;
 mod quarantine;
+mod rates;
 mod table;
 mod tables;
 mod values;
@@ -30,6 +32,7 @@ pub use idempotency::Idempotency;
 pub use messages::Messages;
 pub use onboardings::Onboardings;
 pub use quarantine::Quarantine;
+pub use rates::Rates;
 pub use tables::Tables;
 
 use crate::error::StoreError;

@@ -1,5 +1,6 @@
 //! Onboardings with their ledgers and leases, and the leases of client businesses.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::values::{
 use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::grant::TokenFacts;
-use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::ids::{BotId, BusinessId, GrantId, InvalidId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::onboarding::{Claims, Onboarding, OnboardingStatus, StepRecord};
 use crate::domain::seal::Sealed;
 use crate::error::StoreError;
@@ -23,14 +24,14 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long the record of a business's lease is kept after the lease.
 const LEASE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-const GET: &str = "dynamodb GetItem on onboardings";
-const PUT: &str = "dynamodb PutItem on onboardings";
-const UPDATE: &str = "dynamodb UpdateItem on onboardings";
+pub(super) const GET: &str = "dynamodb GetItem on onboardings";
+pub(super) const PUT: &str = "dynamodb PutItem on onboardings";
+pub(super) const UPDATE: &str = "dynamodb UpdateItem on onboardings";
 const QUERY: &str = "dynamodb Query on onboardings";
 
 /// The table `onboardings`: one item per onboarding, and one per client business that credit steps run for.
 #[derive(Debug, Clone)]
-pub struct Onboardings(Table);
+pub struct Onboardings(pub(super) Table);
 
 impl Onboardings {
     /// The table of this name.
@@ -192,14 +193,20 @@ fn business_key(business: &BusinessId) -> String {
     format!("lease#{business}")
 }
 
-impl OpenOnboardings for Onboardings {
-    async fn due_onboardings(&self, now: Timestamp, limit: usize) -> Stored<Vec<OnboardingId>> {
+impl Onboardings {
+    /// Ids of what is due, of those that the index lists under `prefix` and a shard.
+    pub(super) async fn due<T: FromStr<Err = InvalidId>>(
+        &self,
+        prefix: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Vec<T>> {
         let mut due = Vec::new();
         for shard in shards() {
             let range = Range {
                 index: Some("openByNextTry"),
                 condition: "#openKey = :openKey AND #nextTryAt <= :now",
-                values: vec![("openKey", s(shard)), ("now", millis(now))],
+                values: vec![("openKey", s(format!("{prefix}{shard}"))), ("now", millis(now))],
                 attributes: &[],
                 ascending: true,
                 consistent: false,
@@ -210,6 +217,12 @@ impl OpenOnboardings for Onboardings {
         due.sort_by_key(|entry| number(entry, "nextTryAt"));
         let ids = due.iter().filter_map(|entry| text(entry, "onboardingId")).take(limit);
         ids.map(|id| id.parse().map_err(|e| StoreError::corrupt("onboardings", e))).collect()
+    }
+}
+
+impl OpenOnboardings for Onboardings {
+    async fn due_onboardings(&self, now: Timestamp, limit: usize) -> Stored<Vec<OnboardingId>> {
+        self.due("", now, limit).await
     }
 
     async fn lease_business(

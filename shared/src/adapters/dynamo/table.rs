@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -215,15 +216,53 @@ impl Table {
         Ok(found)
     }
 
+    /// Deletes an item if the condition holds; `false` if it does not.
+    pub(super) async fn delete(
+        &self,
+        operation: &'static str,
+        key: (&'static str, &str),
+        condition: Expression,
+    ) -> Stored<bool> {
+        let (attribute, value) = key;
+        let condition = condition.build();
+        let result = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key(attribute, s(value))
+            .set_condition_expression(condition.condition)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(StoreError::service(operation, error)),
+            },
+        }
+    }
+
     /// Reads a range, page by page until it ends or the limit is reached.
     pub(super) async fn query(&self, operation: &'static str, range: Range<'_>) -> Stored<Vec<Item>> {
+        self.query_after(operation, range, None).await
+    }
+
+    /// The same, behind a key of the table or index; that item need not be there any more.
+    pub(super) async fn query_after(
+        &self,
+        operation: &'static str,
+        range: Range<'_>,
+        after: Option<Item>,
+    ) -> Stored<Vec<Item>> {
         let projection: Vec<String> = range.attributes.iter().map(|name| format!("#{name}")).collect();
         let projection = (!projection.is_empty()).then(|| projection.join(", "));
         let mentioned = format!("{} {}", range.condition, projection.as_deref().unwrap_or_default());
         let names = Expression::when(&mentioned).build().names;
         let limit = range.limit.unwrap_or(usize::MAX);
         let mut found = Vec::new();
-        let mut start = None;
+        let mut start = after;
         while found.len() < limit {
             let wanted = range.limit.map(|limit| i32::try_from(limit - found.len()).unwrap_or(i32::MAX));
             let output = self

@@ -3,27 +3,30 @@
 
 use super::{
     Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings,
-    Quarantine, Stored,
+    Quarantine, Rates, Stored,
 };
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
-use crate::domain::client::Client as BusinessClient;
+use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, WabaId,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
 };
 use crate::domain::message::{Message, Sending};
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
+use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::status::StatusEvent;
 use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
     self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
-    SavedResponse, SendOutcome, Started,
+    SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -39,6 +42,7 @@ pub struct Tables {
     quarantine: Option<Quarantine>,
     blobs: Option<Blobs>,
     idempotency: Option<Idempotency>,
+    rates: Option<Rates>,
 }
 
 impl Tables {
@@ -57,6 +61,7 @@ impl Tables {
             quarantine: None,
             blobs: None,
             idempotency: None,
+            rates: None,
         }
     }
 
@@ -118,6 +123,7 @@ tables! {
         quarantine: Quarantine = "quarantine",
         blobs: Blobs = "blobs",
         idempotency: Idempotency = "idempotency",
+        rates: Rates = "rates",
 }
 
 delegate! {
@@ -138,11 +144,35 @@ delegate! {
     ports::TouchClients, clients {
         touch_client(self, id: &PhoneNumberId, at: Timestamp) -> ();
     }
+    ports::MarkClients, clients {
+        change_pause(self, id: &PhoneNumberId, known: Option<&Pause>, pause: Option<&Pause>) -> bool;
+        set_reconnect(self, id: &PhoneNumberId, since: Option<Timestamp>) -> ();
+    }
+    ports::NoteAccounts, clients {
+        clients_on(self, waba: &WabaId) -> Vec<BusinessClient>;
+        note_account(self, id: &PhoneNumberId, noted: &Noted, now: Timestamp) -> Option<BusinessClient>;
+    }
+    ports::LeaveClients, clients {
+        clients_of_business(self, business: &BusinessId) -> Vec<BusinessClient>;
+        forget_pin(self, id: &PhoneNumberId, onboarding: &OnboardingId, now: Timestamp) -> ();
+    }
     ports::ReadGrants, grants {
         grant(self, id: &GrantId) -> Option<Grant>;
     }
     ports::WriteGrants, grants {
         save_grant(self, grant: &Grant, expected: Option<u64>) -> bool;
+    }
+    ports::MarkGrants, grants {
+        mark_dead(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
+    }
+    ports::Rates, rates {
+        brakes(self, on: &[RateKey]) -> Vec<Brake>;
+        hold(self, on: &RateKey, until: Timestamp) -> ();
+        slow_number(self, id: &PhoneNumberId, now: Timestamp) -> Brake;
+        reserve(self, id: &PhoneNumberId, now: Timestamp, wanted: u32, limit: u32) -> u32;
+        take_turn(self, pair: &ConversationId, now: Timestamp) -> PairTurn;
+        back_off(self, pair: &ConversationId, now: Timestamp) -> Timestamp;
+        forgive(self, pair: &ConversationId) -> ();
     }
     ports::Onboardings, onboardings {
         start_onboarding(self, new: &Onboarding) -> Started;
@@ -157,9 +187,17 @@ delegate! {
         lease_business(self, business: &BusinessId, owner: &str, now: Timestamp, until: Timestamp) -> bool;
         release_business(self, business: &BusinessId, owner: &str) -> ();
     }
+    ports::StartOffboardings, onboardings {
+        start_offboarding(self, new: &Offboarding) -> ();
+    }
+    ports::Offboardings, onboardings {
+        due_offboardings(self, now: Timestamp, limit: usize) -> Vec<OffboardingId>;
+        offboarding(self, id: &OffboardingId) -> Option<Offboarding>;
+        save_offboarding(self, it: &Offboarding) -> bool;
+    }
     ports::RecordMessages, messages {
         record_message(self, message: &Message) -> Recorded;
-        apply_status(self, phone: &PhoneNumberId, status: &StatusEvent, expires_at: Option<Timestamp>) -> Option<Message>;
+        apply_status(self, phone: &PhoneNumberId, status: &StatusEvent, expires_at: Option<Timestamp>) -> ports::AppliedStatus;
     }
     ports::ReadMessages, messages {
         message(self, id: &MessageId) -> Option<Message>;
@@ -178,6 +216,10 @@ delegate! {
         retake_send(self, id: &MessageId, until: Timestamp) -> bool;
         finish_send(self, id: &MessageId, outcome: &SendOutcome) -> Sending;
     }
+    ports::UnresolvedSends, messages {
+        unresolved_sends(self, before: Timestamp, limit: usize) -> Vec<MessageId>;
+        give_up_send(self, id: &MessageId, before: Timestamp) -> bool;
+    }
     ports::ResolveCustomers, conversations {
         resolve_customer(self, phone: &PhoneNumberId, names: &CustomerNames) -> CustomerKey;
         find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;
@@ -194,13 +236,22 @@ delegate! {
         conversation(self, id: &ConversationId) -> Option<Conversation>;
     }
     ports::RecordEvents, events {
-        record_event(self, event: &AccountEvent) -> ();
+        record_event(self, event: &AccountEvent) -> Timestamp;
     }
     ports::ReadEvents, events {
         partner_added(self, waba: &WabaId, since: Timestamp) -> Option<BusinessId>;
     }
+    ports::ListEvents, events {
+        events_of(self, owner: &str, after: Option<&str>, limit: usize) -> Page<AccountEvent>;
+    }
     ports::Quarantine, quarantine {
         quarantine(self, item: &Quarantined) -> ();
+    }
+    ports::EmptyQuarantine, quarantine {
+        quarantined(self, id: &str) -> Option<Quarantined>;
+        quarantined_on(self, shelf: Shelf, after: Option<&str>, limit: usize) -> Page<Quarantined>;
+        mark_quarantined(self, id: &str, token: &str) -> bool;
+        remove_quarantined(self, id: &str, token: &str) -> bool;
     }
     ports::Blobs, blobs {
         put_part(self, header: &PartHeader, bytes: &[u8], expires_at: Option<Timestamp>) -> ();

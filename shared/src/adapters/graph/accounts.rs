@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Graph;
 use super::wire::{Ref, flag, missing, text};
@@ -13,8 +13,7 @@ use crate::error::GraphError;
 use crate::ports::{Account, AccountGraph, Number};
 
 /// What we want to know of a number.
-const NUMBER_FIELDS: &str =
-    "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app";
+const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app,throughput";
 /// The same without what some versions lack: one field that Meta does not know refuses the whole call.
 const FEWER_NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status";
 /// Meta's code for an unknown field (and for much else).
@@ -61,6 +60,10 @@ impl AccountGraph for Graph {
 
     async fn subscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
         self.post(&[waba.as_ref(), "subscribed_apps"]).token(token).done().await
+    }
+
+    async fn unsubscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
+        self.delete(&[waba.as_ref(), "subscribed_apps"]).token(token).done().await
     }
 
     async fn register(
@@ -118,6 +121,8 @@ struct WireNumber {
     code_verification_status: Option<String>,
     #[serde(default, deserialize_with = "flag")]
     is_on_biz_app: bool,
+    #[serde(default)]
+    throughput: Value,
 }
 
 impl WireNumber {
@@ -131,6 +136,7 @@ impl WireNumber {
             status: self.status,
             code_verification_status: self.code_verification_status,
             is_on_biz_app: self.is_on_biz_app,
+            throughput: self.throughput["level"].as_str().map(str::to_owned),
         })
     }
 }

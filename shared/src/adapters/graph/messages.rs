@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::wire::{Ref, missing};
 use super::{Graph, unclear};
 use crate::domain::ids::{PhoneNumberId, Wamid};
+use crate::domain::rate::Usage;
 use crate::domain::secret::AccessToken;
 use crate::error::GraphError;
 use crate::ports::MessageGraph;
@@ -21,6 +22,10 @@ impl MessageGraph for Graph {
         let accepted: Accepted = call.send().await?;
         let id = accepted.messages.into_iter().next().and_then(|message| message.id);
         id.ok_or_else(|| missing("message id"))?.parse().map_err(unclear)
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        std::mem::take(&mut *self.usage())
     }
 }
 

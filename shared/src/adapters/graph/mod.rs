@@ -7,11 +7,13 @@ mod partner;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usage;
 mod wire;
 
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use rustls::RootCertStore;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,7 @@ use url::Url;
 use super::web;
 use crate::config;
 use crate::domain::ids::BusinessId;
+use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, AppSecret};
 use crate::domain::signature::appsecret_proof;
 use crate::error::{ConfigError, GraphError};
@@ -88,6 +91,8 @@ pub struct Graph {
     app_id: String,
     app_secret: Option<AppSecret>,
     partner: Option<PartnerAccess>,
+    /// What answers said since somebody asked: the newest per limit.
+    usage: Mutex<Vec<Usage>>,
 }
 
 impl Graph {
@@ -112,7 +117,19 @@ impl Graph {
             .push(&config.version);
         let http = web::client(roots(), timeout).map_err(|e| invalid(&e))?;
         let GraphConfig { app_id, app_secret, partner, .. } = config;
-        Ok(Self { http, base, app_id, app_secret, partner })
+        Ok(Self { http, base, app_id, app_secret, partner, usage: Mutex::default() })
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Vec<Usage>> {
+        self.usage.lock().expect("nothing panics while it holds the lock")
+    }
+
+    /// Keeps what an answer's headers say of the limits that it counts against.
+    fn heed(&self, headers: &HeaderMap) {
+        let told = usage::told(headers);
+        let mut known = self.usage();
+        known.retain(|old| told.iter().all(|new| new.key != old.key));
+        known.extend(told);
     }
 
     fn app_secret(&self) -> Result<&AppSecret, GraphError> {
@@ -129,6 +146,10 @@ impl Graph {
 
     fn post(&self, path: &[&str]) -> Call<'_> {
         self.call(Method::POST, path)
+    }
+
+    fn delete(&self, path: &[&str]) -> Call<'_> {
+        self.call(Method::DELETE, path)
     }
 
     fn call(&self, method: Method, path: &[&str]) -> Call<'_> {
@@ -210,6 +231,7 @@ impl<'c> Call<'c> {
     async fn send<T: DeserializeOwned>(self) -> Result<T, GraphError> {
         let response = self.request.send().await.map_err(failed)?;
         let status = response.status();
+        self.graph.heed(response.headers());
         let body = web::body(response).await.map_err(unclear)?;
         wire::answer(status.as_u16(), &body, &self.secrets)
     }

@@ -9,7 +9,7 @@ use super::{Graph, unclear};
 use crate::domain::ids::{AllocationId, BusinessId, WabaId};
 use crate::domain::secret::AccessToken;
 use crate::error::GraphError;
-use crate::ports::PartnerGraph;
+use crate::ports::{AllocationState, PartnerGraph};
 
 impl PartnerGraph for Graph {
     async fn system_user(&self) -> Result<String, GraphError> {
@@ -69,6 +69,20 @@ impl PartnerGraph for Graph {
         id.parse().map_err(unclear)
     }
 
+    async fn allocation(&self, allocation: &AllocationId) -> Result<AllocationState, GraphError> {
+        let token = &self.partner()?.system_user_token;
+        let query = [("fields", "receiving_business,request_status")];
+        let answer: Allocation = self.get(&[allocation.as_ref()]).query(&query).token(token).send().await?;
+        let is_deleted = answer.is_deleted();
+        let business = answer.receiving_business.and_then(|business| business.id);
+        Ok(AllocationState { business_id: business.and_then(|id| id.parse().ok()), is_deleted })
+    }
+
+    async fn revoke_credit(&self, allocation: &AllocationId) -> Result<(), GraphError> {
+        let token = &self.partner()?.system_user_token;
+        self.delete(&[allocation.as_ref()]).token(token).done().await
+    }
+
     async fn fetch_business_token(&self, business: &BusinessId) -> Result<AccessToken, GraphError> {
         // Meta demands the proof here, whatever the app's settings are.
         self.app_secret()?;
@@ -119,7 +133,11 @@ impl Allocation {
     fn is_in_force_for(&self, business: &BusinessId) -> bool {
         let receiver = self.receiving_business.as_ref().and_then(|business| business.id.as_deref());
         let of_another = receiver.is_some_and(|id| id != business.as_ref());
-        !of_another && self.request_status.as_deref() != Some("DELETED")
+        !of_another && !self.is_deleted()
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.request_status.as_deref() == Some("DELETED")
     }
 }
 

@@ -243,7 +243,7 @@ async fn a_version_that_lacks_a_field_is_asked_for_fewer() {
     assert_eq!(graph.number(&phone(), &token()).await.unwrap_err().refusal().unwrap().code, 100);
     let fields =
         server.requests().iter().map(|r| r.query("fields").unwrap().split(',').count()).collect::<Vec<_>>();
-    assert_eq!(fields, [7, 5, 7, 5, 7, 5]);
+    assert_eq!(fields, [8, 5, 8, 5, 8, 5]);
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! Messages and statuses out of their pieces, leniently: numbers and strings are mixed, every member
 //! but the id is optional (Meta, webhooks reference `messages`, 2026-05 to 2026-08).
 
-use serde_json::Value;
-
 use super::super::Timestamp;
 use super::super::conversation::{CustomerKey, CustomerNames};
 use super::super::draft::CallbackData;
 use super::super::ids::{Bsuid, MessageId, PhoneNumberId, WaId, Wamid};
 use super::super::status::{StatusEvent, StatusFact, StatusKey};
+use super::members::Members;
 use super::pieces::Piece;
+
+/// A phone number or a BSUID is far shorter; longer names would fill the item.
+const LONGEST_PARTICIPANT: usize = 200;
 
 /// A piece lacks what it is filed under. It goes to the quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,11 +84,8 @@ pub struct IncomingStatus {
 impl Piece<'_> {
     /// The client's number, from `value.metadata`.
     fn phone_number_id(&self) -> Result<PhoneNumberId, Unreadable> {
-        self.metadata
-            .and_then(|json| serde_json::from_str::<Value>(json).ok())
-            .and_then(|metadata| lenient_text(metadata.get("phone_number_id")?))
-            .and_then(|id| id.parse().ok())
-            .ok_or(Unreadable::Number)
+        let metadata = Members::of(self.metadata.unwrap_or_default());
+        metadata.text("phone_number_id").and_then(|id| id.parse().ok()).ok_or(Unreadable::Number)
     }
 
     /// The piece as a customer's message.
@@ -94,12 +93,11 @@ impl Piece<'_> {
     /// # Errors
     /// [`Unreadable`] if it lacks what it is filed under.
     pub fn message(&self) -> Result<IncomingMessage, Unreadable> {
-        let message = self.value();
+        let message = Members::of(self.raw);
         let phone_number_id = self.phone_number_id()?;
-        let wamid = id(message.get("id")).ok_or(Unreadable::Id)?;
-        let system = message.get("system");
-        let mut sender = names(message.get("from"), message.get("from_user_id"));
-        let renamed = system.and_then(|system| renamed(&sender, system));
+        let wamid = message.text("id").and_then(|id| id.parse().ok()).ok_or(Unreadable::Id)?;
+        let mut sender = names(&message.texts(&["from", "from_user_id"]));
+        let renamed = renamed(&sender, &message.object("system"));
         if let (None, Some(renamed)) = (best(&sender), &renamed) {
             sender = renamed.new.clone();
         }
@@ -107,11 +105,11 @@ impl Piece<'_> {
         Ok(IncomingMessage {
             phone_number_id,
             wamid,
-            at: message.get("timestamp").and_then(time_of),
-            kind: message.get("type").and_then(Value::as_str).unwrap_or("unknown").to_owned(),
+            at: message.time("timestamp"),
+            kind: message.word("type").unwrap_or_else(|| "unknown".to_owned()),
             sender,
-            group: message.get("group_id").and_then(Value::as_str).and_then(|g| CustomerKey::group(g).ok()),
-            reply_to: message.pointer("/context/id").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+            group: message.text("group_id").and_then(|group| CustomerKey::group(&group).ok()),
+            reply_to: message.object("context").text("id").and_then(|id| id.parse().ok()),
             renamed,
         })
     }
@@ -121,49 +119,43 @@ impl Piece<'_> {
     /// # Errors
     /// [`Unreadable`] if it lacks what it is filed under.
     pub fn status(&self, received_at: Timestamp) -> Result<IncomingStatus, Unreadable> {
-        let status = self.value();
+        let status = Members::of(self.raw);
         let phone_number_id = self.phone_number_id()?;
-        let wamid = id(status.get("id")).ok_or(Unreadable::Id)?;
-        let state = status
-            .get("status")
-            .and_then(Value::as_str)
-            .filter(|s| !s.is_empty())
-            .ok_or(Unreadable::State)?;
-        let prefix = match status.get("type").and_then(Value::as_str) {
+        let wamid = status.text("id").and_then(|id| id.parse().ok()).ok_or(Unreadable::Id)?;
+        let state = status.word("status").ok_or(Unreadable::State)?;
+        let prefix = match status.word("type").as_deref() {
             Some("payment") => "payment.",
             _ => "",
         };
-        let participant =
-            ["recipient_participant_id", "participant_recipient_id", "recipient_participant_user_id"]
-                .iter()
-                .find_map(|member| lenient_text(status.get(member)?));
-        let not_null = |member: &str| status.get(member).filter(|v| !v.is_null()).cloned();
+        let participants = status.texts(&[
+            "recipient_participant_id",
+            "participant_recipient_id",
+            "recipient_participant_user_id",
+        ]);
+        let participant = participants.into_iter().next();
+        if participant.as_ref().is_some_and(|participant| participant.len() > LONGEST_PARTICIPANT) {
+            return Err(Unreadable::State);
+        }
+        let at = status.time("timestamp").unwrap_or(received_at);
+        let body = self.body();
         Ok(IncomingStatus {
             phone_number_id,
             event: StatusEvent {
                 wamid,
                 intent: status
-                    .get("biz_opaque_callback_data")
-                    .and_then(Value::as_str)
-                    .and_then(|data| CallbackData::parse(data).intent),
+                    .text("biz_opaque_callback_data")
+                    .and_then(|data| CallbackData::parse(&data).intent),
                 key: StatusKey { state: format!("{prefix}{state}"), participant },
-                fact: StatusFact {
-                    at: status.get("timestamp").and_then(time_of).unwrap_or(received_at),
-                    pricing: not_null("pricing"),
-                    errors: not_null("errors"),
-                },
+                fact: StatusFact::new(at, &body),
+                body,
             },
         })
     }
-
-    fn value(&self) -> Value {
-        serde_json::from_str(self.raw).unwrap_or_default()
-    }
 }
 
-fn renamed(sender: &CustomerNames, system: &Value) -> Option<Renamed> {
-    let new = names(system.get("wa_id"), system.get("user_id"));
-    let old = names(None, system.get("previous_user_id"));
+fn renamed(sender: &CustomerNames, system: &Members<'_>) -> Option<Renamed> {
+    let new = names(&system.texts(&["wa_id", "user_id"]));
+    let old = names(&system.texts(&["previous_user_id"]));
     let old =
         CustomerNames { wa_id: sender.wa_id.clone(), bsuid: old.bsuid.or_else(|| sender.bsuid.clone()) };
     (best(&new).is_some() && best(&old).is_some() && new != old).then_some(Renamed { old, new })
@@ -174,44 +166,16 @@ fn best(names: &CustomerNames) -> Option<CustomerKey> {
 }
 
 /// A BSUID is tolerated where a phone number is expected, and the other way round.
-fn names(phone: Option<&Value>, user: Option<&Value>) -> CustomerNames {
-    let texts: Vec<String> = [phone, user].into_iter().flatten().filter_map(lenient_text).collect();
+fn names(texts: &[String]) -> CustomerNames {
     CustomerNames {
         wa_id: texts.iter().find_map(|t| t.parse::<WaId>().ok()),
         bsuid: texts.iter().find_map(|t| t.parse::<Bsuid>().ok()),
     }
 }
 
-fn id(value: Option<&Value>) -> Option<Wamid> {
-    lenient_text(value?)?.parse().ok()
-}
-
-/// A string, or a number in its place.
-fn lenient_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// The text of a raw JSON string or number.
-pub(super) fn text(json: &str) -> Option<String> {
-    lenient_text(&serde_json::from_str(json).ok()?)
-}
-
-/// Unix seconds as string or number.
-fn time_of(value: &Value) -> Option<Timestamp> {
-    Timestamp::from_second(lenient_text(value)?.parse().ok()?).ok().filter(|t| *t > Timestamp::UNIX_EPOCH)
-}
-
-pub(super) fn lenient_time(json: &str) -> Option<Timestamp> {
-    time_of(&serde_json::from_str(json).ok()?)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::{List, pieces};
     use super::*;

@@ -2,6 +2,7 @@
 //! items; each becomes a [`Piece`] that stands or falls alone.
 
 mod incoming;
+mod members;
 mod pieces;
 
 pub use incoming::{IncomingMessage, IncomingStatus, Renamed, Unreadable};

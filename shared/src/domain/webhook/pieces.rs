@@ -1,15 +1,20 @@
 //! Taking bodies apart and putting pieces together again, by slices of the raw text: what we do not
 //! understand stays as it came.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
 use super::super::Timestamp;
-use super::incoming::{lenient_time, text};
+use super::members::{Distinct, Members, distinct, items, present, text, time};
 
 const OBJECT: &str = "whatsapp_business_account";
-/// Members of a `messages` change that every piece of it needs.
+/// Most bytes that may be repeated to let every piece of a change stand alone. Meta's envelopes have some
+/// hundred bytes; where one is large, its members stay together in a leftover.
+const MOST_REPEATED: usize = 4 * 1024 * 1024;
+/// Meta's have 90 bytes.
+const LONGEST_METADATA: usize = 1024;
+/// Longest id or field that is used as a name; longer ones would not fit into a key.
+const LONGEST_NAME: usize = 100;
+/// The lists of a `messages` change, each item of which is a piece.
 const LISTS: [(&str, List); 4] = [
     ("messages", List::Messages),
     ("statuses", List::Statuses),
@@ -71,28 +76,47 @@ pub struct Piece<'a> {
     pub raw: &'a str,
     /// `value.metadata`, for items of `messages`.
     pub metadata: Option<&'a str>,
-    /// The contact that belongs to a message.
-    contact: Option<&'a str>,
-    /// The other members of the change's value, as `"name":value`.
-    rest: Vec<(String, &'a str)>,
+    /// The contacts that belong to an item; those of nobody go with the first.
+    contacts: Vec<&'a str>,
+    /// Everything else that stood around it.
+    around: Arc<Around<'a>>,
     /// Position of entry and change, to put neighbours together again.
     place: (usize, usize),
-    entry_time_raw: Option<&'a str>,
 }
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
-fn members(json: &str) -> Option<Members<'_>> {
-    serde_json::from_str(json).ok()
+/// Members of the envelope that are not pieces, by level: known and unknown ones.
+#[derive(Debug, Clone, Default)]
+struct Around<'a> {
+    /// Beside `object` and `entry`.
+    top: Distinct<'a>,
+    /// Beside `changes`.
+    entry: Distinct<'a>,
+    /// Beside `field` and `value`, of a `messages` change.
+    change: Distinct<'a>,
+    /// Beside the lists, of a `messages` change.
+    value: Distinct<'a>,
 }
 
-fn items(json: &str) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(json).ok()
+impl Around<'_> {
+    fn len(&self) -> usize {
+        let levels = [&self.top, &self.entry, &self.change, &self.value];
+        levels.iter().flat_map(|level| level.iter()).map(|(name, raw)| name.len() + raw.get().len() + 8).sum()
+    }
 }
 
-/// A member that is there and not null.
-fn present<'a>(object: &Members<'a>, name: &str) -> Option<&'a str> {
-    object.get(name).map(|raw| raw.get()).filter(|json| *json != "null")
+/// Takes a member out.
+fn take<'a>(object: &mut Distinct<'a>, name: &str) -> Option<&'a str> {
+    object.remove(name).map(|raw| raw.get()).filter(|json| *json != "null")
+}
+
+/// Whether an object has members that are not in `known`.
+fn has_more_than(object: &Distinct<'_>, known: &[&str]) -> bool {
+    object.iter().any(|(name, raw)| raw.get() != "null" && !known.contains(&name.as_str()))
+}
+
+/// A text that fits into a key.
+fn name(json: &str) -> Option<String> {
+    text(json).filter(|text| text.len() <= LONGEST_NAME && !text.contains(char::is_control))
 }
 
 /// Takes a body apart.
@@ -100,113 +124,163 @@ fn present<'a>(object: &Members<'a>, name: &str) -> Option<&'a str> {
 /// # Errors
 /// [`NotAWebhook`] if there is nothing to take apart.
 pub fn pieces(body: &str) -> Result<Vec<Piece<'_>>, NotAWebhook> {
-    let top = members(body).ok_or(NotAWebhook::Shape)?;
-    if present(&top, "object").and_then(text).as_deref() != Some(OBJECT) {
+    let mut top = distinct(body).ok_or(NotAWebhook::Shape)?;
+    if take(&mut top, "object").and_then(text).as_deref() != Some(OBJECT) {
         return Err(NotAWebhook::Object);
     }
-    let Some(entries) = present(&top, "entry") else { return Ok(Vec::new()) };
-    let entries = items(entries).ok_or(NotAWebhook::Shape)?;
+    let entries = match take(&mut top, "entry") {
+        Some(entries) => items(entries).ok_or(NotAWebhook::Shape)?,
+        None => Vec::new(),
+    };
+    let around = Around { top, ..Around::default() };
+    if around.len().saturating_mul(entries.len()) > MOST_REPEATED {
+        return Err(NotAWebhook::Shape);
+    }
     let mut found = Vec::new();
     for (index, entry) in entries.iter().map(|raw| raw.get()).enumerate() {
         if entry != "null" {
-            entry_pieces(entry, index, &mut found);
+            entry_pieces(entry, index, &around, &mut found);
         }
     }
-    Ok(found)
+    match found.is_empty() && has_more_than(&around.top, &[]) {
+        true => Err(NotAWebhook::Shape),
+        false => Ok(found),
+    }
 }
 
-fn entry_pieces<'a>(raw: &'a str, index: usize, found: &mut Vec<Piece<'a>>) {
-    let entry = members(raw).unwrap_or_default();
-    let entry_time_raw = present(&entry, "time");
-    let blank = Piece {
+fn entry_pieces<'a>(raw: &'a str, index: usize, above: &Around<'a>, found: &mut Vec<Piece<'a>>) {
+    let mut leftover = Piece {
         list: List::Leftover,
-        entry_id: present(&entry, "id").and_then(text),
-        entry_time: entry_time_raw.and_then(lenient_time),
+        entry_id: None,
+        entry_time: None,
         field: None,
         raw,
         metadata: None,
-        contact: None,
-        rest: Vec::new(),
+        contacts: Vec::new(),
+        around: Arc::new(above.clone()),
         place: (index, usize::MAX),
-        entry_time_raw,
     };
-    let changes = match present(&entry, "changes") {
-        Some(json) => items(json),
-        None if entry.is_empty() => None,
-        None => Some(Vec::new()),
+    let Some(mut entry) = distinct(raw) else { return found.push(leftover) };
+    leftover.entry_id = present(&entry, "id").and_then(name);
+    leftover.entry_time = present(&entry, "time").and_then(time);
+    let Some(changes) = take(&mut entry, "changes").map_or(Some(Vec::new()), items) else {
+        return found.push(leftover);
     };
-    let Some(changes) = changes else { return found.push(blank) };
+    let around = Around { entry, ..above.clone() };
+    if around.len().saturating_mul(changes.len()) > MOST_REPEATED {
+        return found.push(leftover);
+    }
+    let before = found.len();
     for (number, change) in changes.iter().map(|raw| raw.get()).enumerate() {
         if change != "null" {
-            change_pieces(Piece { raw: change, place: (index, number), ..blank.clone() }, found);
+            let blank = Piece { raw: change, place: (index, number), ..leftover.clone() };
+            change_pieces(blank, &around, found);
         }
+    }
+    if found.len() == before && has_more_than(&around.entry, &["id", "time"]) {
+        found.push(leftover);
     }
 }
 
-fn change_pieces<'a>(blank: Piece<'a>, found: &mut Vec<Piece<'a>>) {
-    let change = members(blank.raw).unwrap_or_default();
-    let field = present(&change, "field").and_then(text);
-    let whole = Piece { field: field.clone(), ..blank };
-    if field.as_deref() != Some("messages") {
+fn change_pieces<'a>(blank: Piece<'a>, above: &Around<'a>, found: &mut Vec<Piece<'a>>) {
+    let blank = Piece { around: Arc::new(above.clone()), ..blank };
+    let Some(mut change) = distinct(blank.raw) else { return found.push(blank) };
+    let field = take(&mut change, "field").and_then(text);
+    let is_messages = field.as_deref() == Some("messages");
+    let whole = Piece { field: field.filter(|field| field.len() <= LONGEST_NAME), ..blank };
+    if !is_messages {
         return found.push(Piece { list: List::Change, ..whole });
     }
-    let Some(value) = present(&change, "value") else { return };
-    let Some(value) = members(value) else { return found.push(whole) };
-    let contacts = present(&value, "contacts").and_then(items).unwrap_or_default();
-    let contacts: Vec<Contact<'_>> = contacts.iter().filter_map(|raw| Contact::parse(raw.get())).collect();
-    let shell = Piece {
-        metadata: present(&value, "metadata"),
-        rest: value
-            .iter()
-            .filter(|(name, _)| *name != "contacts" && LISTS.iter().all(|(list, _)| list != name))
-            .map(|(name, raw)| (name.clone(), raw.get()))
-            .collect(),
-        ..whole.clone()
+    let Some(value) = take(&mut change, "value") else {
+        if has_more_than(&change, &[]) {
+            found.push(whole);
+        }
+        return;
     };
+    match distinct(value) {
+        Some(value) => items_of(&whole, Around { change, value, ..above.clone() }, found),
+        None => found.push(whole),
+    }
+}
+
+/// The items of a `messages` change. What none of them takes along is left over, and the change with it.
+fn items_of<'a>(whole: &Piece<'a>, mut around: Around<'a>, found: &mut Vec<Piece<'a>>) {
+    let mut is_broken = false;
+    let mut list_of = |name: &str| match take(&mut around.value, name).map(items) {
+        Some(Some(list)) => list.iter().map(|raw| raw.get()).filter(|json| *json != "null").collect(),
+        Some(None) => {
+            is_broken = true;
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let contacts: Vec<&str> = list_of("contacts");
+    let lists = LISTS.map(|(name, list)| (list, list_of(name)));
+    let count: usize = lists.iter().map(|(_, items)| items.len()).sum();
+    if around.len().saturating_mul(count) > MOST_REPEATED {
+        around.value.retain(|name, raw| name == "metadata" && raw.get().len() <= LONGEST_METADATA);
+        around = Around { value: around.value, ..Around::default() };
+        is_broken = true;
+    }
+    let known: &[&str] = &["messaging_product", "metadata", "conversation_context"];
+    let is_odd = has_more_than(&around.change, &[]) || has_more_than(&around.value, known);
+    let is_left_over = is_broken || (count == 0 && (is_odd || !contacts.is_empty()));
+    let metadata = present(&around.value, "metadata");
+    let shell = Piece { metadata, around: Arc::new(around), ..whole.clone() };
+    let mut contacts = Contacts::of(&contacts);
     let before = found.len();
-    let mut odd = shell
-        .rest
-        .iter()
-        .any(|(name, _)| !matches!(name.as_str(), "messaging_product" | "metadata" | "conversation_context"));
-    let mut broken = false;
-    for (name, list) in LISTS {
-        let Some(json) = present(&value, name) else { continue };
-        let Some(list_items) = items(json) else {
-            broken = true;
-            continue;
-        };
-        for raw in list_items.iter().map(|raw| raw.get()).filter(|json| *json != "null") {
-            let contact = (list == List::Messages).then(|| contact_of(raw, &contacts)).flatten();
-            found.push(Piece { list, raw, contact, ..shell.clone() });
+    for (list, items) in lists {
+        for raw in items {
+            found.push(Piece { list, raw, contacts: contacts.of_item(raw), ..shell.clone() });
         }
     }
-    odd &= found.len() == before;
-    if odd || broken {
-        found.push(whole);
+    if let Some(first) = found.get_mut(before) {
+        first.contacts.extend(contacts.of_nobody());
+        first.contacts.sort_by_key(|contact| contact.as_ptr());
+    }
+    if is_left_over {
+        found.push(whole.clone());
     }
 }
 
-/// A sender, joined to messages by id and never by position.
+/// The people of a change, joined to items by id and never by position.
+struct Contacts<'a>(Vec<Contact<'a>>);
+
 struct Contact<'a> {
     raw: &'a str,
-    names: [Option<String>; 2],
+    names: Vec<String>,
+    is_somebodys: bool,
 }
 
-impl<'a> Contact<'a> {
-    fn parse(raw: &'a str) -> Option<Self> {
-        let contact = members(raw)?;
-        let name = |member| present(&contact, member).and_then(text);
-        Some(Self { raw, names: [name("wa_id"), name("user_id")] })
+impl<'a> Contacts<'a> {
+    fn of(contacts: &[&'a str]) -> Self {
+        let contact = |raw: &&'a str| {
+            let names = Members::of(raw).texts(&["wa_id", "user_id"]);
+            Contact { raw, names, is_somebodys: false }
+        };
+        Self(contacts.iter().map(contact).collect())
     }
-}
 
-fn contact_of<'a>(message: &str, contacts: &[Contact<'a>]) -> Option<&'a str> {
-    let message = members(message)?;
-    let senders = ["from", "from_user_id"].map(|member| present(&message, member).and_then(text));
-    let same = |contact: &&Contact<'_>| {
-        contact.names.iter().flatten().any(|name| senders.iter().flatten().any(|s| s == name))
-    };
-    contacts.iter().find(same).map(|contact| contact.raw)
+    /// The sender of a message, or whom a status is about.
+    fn of_item(&mut self, item: &str) -> Vec<&'a str> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let people = Members::of(item).texts(&["from", "from_user_id", "recipient_id", "recipient_user_id"]);
+        let same = |contact: &&mut Contact<'_>| contact.names.iter().any(|name| people.contains(name));
+        let contact = self.0.iter_mut().find(same);
+        contact
+            .map(|contact| {
+                contact.is_somebodys = true;
+                contact.raw
+            })
+            .into_iter()
+            .collect()
+    }
+
+    fn of_nobody(self) -> impl Iterator<Item = &'a str> {
+        self.0.into_iter().filter(|contact| !contact.is_somebodys).map(|contact| contact.raw)
+    }
 }
 
 /// Puts pieces together to bodies of at most `limit` bytes each, in order. A piece that is larger
@@ -253,17 +327,18 @@ impl Piece<'_> {
     }
 
     fn len(&self) -> usize {
-        self.raw.len() + self.contact.map_or(0, str::len) + 2
+        self.raw.len() + self.contacts.iter().map(|contact| contact.len() + 1).sum::<usize>() + 2
     }
 
     fn envelope_len(&self) -> usize {
-        let rest: usize = self.rest.iter().map(|(name, raw)| name.len() + raw.len() + 8).sum();
-        rest + self.entry_id.as_ref().map_or(0, String::len) + 160
+        self.around.len() + 160
     }
 }
 
 fn body_of(group: &[&Piece<'_>]) -> String {
-    let mut body = format!("{{\"object\":\"{OBJECT}\",\"entry\":[");
+    let mut body = format!("{{\"object\":\"{OBJECT}\"");
+    push_members(&mut body, ",", &group[0].around.top);
+    body.push_str(",\"entry\":[");
     for (index, run) in group.chunk_by(|a, b| a.shares_change_with(b)).enumerate() {
         if index > 0 {
             body.push(',');
@@ -276,18 +351,12 @@ fn body_of(group: &[&Piece<'_>]) -> String {
 
 fn push_entry(body: &mut String, run: &[&Piece<'_>]) {
     let first = run[0];
-    if first.list == List::Leftover && first.place.1 == usize::MAX {
+    if first.place.1 == usize::MAX {
         return body.push_str(first.raw);
     }
     body.push('{');
-    if let Some(id) = &first.entry_id {
-        push_member(body, "id", &json_text(id));
-        body.push(',');
-    }
-    if let Some(time) = first.entry_time_raw {
-        push_member(body, "time", time);
-        body.push(',');
-    }
+    let separator = push_members(body, "", &first.around.entry);
+    body.push_str(separator);
     body.push_str("\"changes\":[");
     if first.is_item() {
         push_messages_change(body, run);
@@ -298,16 +367,14 @@ fn push_entry(body: &mut String, run: &[&Piece<'_>]) {
 }
 
 fn push_messages_change(body: &mut String, run: &[&Piece<'_>]) {
-    body.push_str("{\"field\":\"messages\",\"value\":{");
-    let mut separator = "";
-    for (name, raw) in &run[0].rest {
-        body.push_str(separator);
-        push_member(body, name, raw);
-        separator = ",";
-    }
-    let mut contacts: Vec<&str> = run.iter().filter_map(|piece| piece.contact).collect();
-    contacts.sort_unstable();
-    contacts.dedup();
+    body.push_str("{\"field\":\"messages\"");
+    push_members(body, ",", &run[0].around.change);
+    body.push_str(",\"value\":{");
+    let mut separator = push_members(body, "", &run[0].around.value);
+    let mut contacts: Vec<&str> = run.iter().flat_map(|piece| &piece.contacts).copied().collect();
+    // Each once, in the order in which they came: they are slices of one text.
+    contacts.sort_by_key(|contact| contact.as_ptr());
+    contacts.dedup_by_key(|contact| contact.as_ptr());
     let lists = LISTS.map(|(name, list)| {
         (name, run.iter().filter(|piece| piece.list == list).map(|piece| piece.raw).collect::<Vec<_>>())
     });
@@ -324,6 +391,17 @@ fn push_messages_change(body: &mut String, run: &[&Piece<'_>]) {
     body.push_str("}}");
 }
 
+/// Writes members, `separator` before the first; answers what belongs before the next.
+fn push_members(body: &mut String, separator: &'static str, members: &Distinct<'_>) -> &'static str {
+    let mut separator = separator;
+    for (name, raw) in members {
+        body.push_str(separator);
+        push_member(body, name, raw.get());
+        separator = ",";
+    }
+    separator
+}
+
 fn push_member(body: &mut String, name: &str, raw: &str) {
     body.push_str(&json_text(name));
     body.push(':');
@@ -335,102 +413,4 @@ fn json_text(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn lists(body: &str) -> Vec<List> {
-        pieces(body).unwrap().iter().map(|p| p.list).collect()
-    }
-
-    #[test]
-    fn messages_statuses_and_errors_can_share_one_value() {
-        let body = json!({"object": OBJECT, "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
-            "messages": [{"id": "a"}, null], "statuses": [{"id": "b"}], "errors": [{"code": 1}], "user_actions": []}}]}]});
-        assert_eq!(lists(&body.to_string()), [List::Messages, List::Statuses, List::Errors]);
-    }
-
-    #[test]
-    fn null_missing_and_empty_parts_are_nothing() {
-        for entry in [
-            json!(null),
-            json!([]),
-            json!([null]),
-            json!([{"id": "1"}]),
-            json!([{"changes": [null]}]),
-            json!([{"changes": [{"field": "messages"}]}]),
-            json!([{"changes": [{"field": "messages", "value": {"messages": null}}]}]),
-        ] {
-            assert_eq!(lists(&json!({"object": OBJECT, "entry": entry}).to_string()), [], "{entry}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_an_envelope_is_said_to_be_none() {
-        for body in
-            ["", "[]", "nonsense", "{\"object\":", "{\"object\":\"whatsapp_business_account\",\"entry\":1}"]
-        {
-            assert!(pieces(body).is_err(), "{body}");
-        }
-        assert_eq!(pieces("{\"object\":\"page\"}").unwrap_err(), NotAWebhook::Object);
-        assert_eq!(pieces("{}").unwrap_err(), NotAWebhook::Object);
-    }
-
-    #[test]
-    fn strange_entries_and_values_are_kept_beside_the_good_ones() {
-        let body = json!({"object": OBJECT, "entry": [
-            "text", {"changes": "text"},
-            {"id": "1", "changes": [{"field": "messages", "value": {"messages": {"id": "x"}, "statuses": [{"id": "b"}]}}]},
-            {"id": "1", "changes": [{"field": "messages", "value": {"new_list": [1]}}]},
-            {"id": "1", "changes": [{"value": {}}]},
-        ]});
-        assert_eq!(
-            lists(&body.to_string()),
-            [List::Leftover, List::Leftover, List::Statuses, List::Leftover, List::Leftover, List::Change]
-        );
-    }
-
-    #[test]
-    fn a_piece_alone_is_a_body_that_gives_the_same_piece() {
-        let body = json!({"object": OBJECT, "entry": [{"id": "1", "time": 5, "changes": [
-            {"field": "messages", "value": {"metadata": {"phone_number_id": "7"}, "new": "kept", "contacts": [
-                {"wa_id": "155"}, {"user_id": "US.a", "profile": {"name": "ä\"\\"}}],
-                "messages": [{"id": "a", "from_user_id": "US.a"}, {"id": "b", "from": "155"}], "statuses": [{"id": "c"}]}},
-            {"value": {"x": 1.50}, "field": "flows"}]}]})
-        .to_string();
-        let all = pieces(&body).unwrap();
-        assert_eq!(all.len(), 4);
-        for piece in &all {
-            let alone = piece.body();
-            let again = pieces(&alone).unwrap();
-            assert_eq!(again.len(), 1);
-            assert_eq!(
-                (again[0].list, again[0].raw, again[0].contact),
-                (piece.list, piece.raw, piece.contact)
-            );
-            assert_eq!((&again[0].entry_id, again[0].entry_time), (&piece.entry_id, piece.entry_time));
-        }
-        assert!(all[0].contact.unwrap().contains("US.a") && all[1].contact.unwrap().contains("155"));
-        let together = regroup(&all, usize::MAX);
-        assert_eq!(together.len(), 1);
-        assert_eq!(pieces(&together[0]).unwrap().len(), 4);
-        assert!(together[0].contains("\"new\":\"kept\"") && together[0].contains("1.5"));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_body_makes_it_panic(body in "\\PC{0,200}") {
-            let _ = pieces(&body);
-        }
-
-        #[test]
-        fn no_json_in_an_envelope_makes_it_panic_or_drops_an_entry(text in "[\\[\\]{}:,\"a-z0-9 ]{0,60}") {
-            let entry: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            let body = json!({"object": OBJECT, "entry": [entry, {"id": "1", "changes": [{"field": "x"}]}]}).to_string();
-            let found = pieces(&body).unwrap();
-            proptest::prop_assert!(found.iter().any(|p| p.field.as_deref() == Some("x")));
-            for body in regroup(&found, 100) { proptest::prop_assert!(pieces(&body).is_ok()); }
-        }
-    }
-}
+mod tests;

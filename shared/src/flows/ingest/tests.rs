@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::client::PauseReason;
 use crate::domain::ids::Wamid;
 use crate::domain::parcel::pack;
 use crate::flows::stored_bytes;
-use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, webhook};
+use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, until_due, webhook};
 use crate::testing::{Fault, World};
 
 /// A client whose webhooks come in.
@@ -78,6 +79,7 @@ async fn a_second_arrival_changes_nothing_and_nudges_only_what_still_waits() {
     inbox.receive(json!({"messages": [text(&inbox.world, "wamid.A", "Altered")]})).await.unwrap();
     assert_eq!(message(&inbox.world, "wamid.A"), first);
     assert_eq!(inbox.nudges(), 2);
+    until_due(&inbox.world, &first.id);
     inbox.process.reply(&inbox.world).nudge(&Nudge { message_id: first.id }).await.unwrap();
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
     assert_eq!(inbox.nudges(), 2);
@@ -229,7 +231,7 @@ async fn damaged_parts_are_kept_in_quarantine() {
     let received_at = inbox.world.clock.now();
     let header = PartHeader { name: "n".to_owned(), index: 0, count: 1 };
     let content = Content::Part { header, base64: "not base64!".to_owned() };
-    inbox.take(&Parcel { content, received_at }).await.unwrap();
+    inbox.take(&Parcel { content, received_at, silent: false }).await.unwrap();
     let mut reasons = inbox.quarantined();
     reasons.sort();
     assert_eq!(reasons, ["damaged_part", "damaged_parts"]);
@@ -292,6 +294,58 @@ async fn a_status_of_a_message_sent_elsewhere_waits_under_its_wamid() {
 }
 
 #[tokio::test]
+async fn a_status_that_does_not_fit_beside_its_message_is_an_event_and_its_fact_still_counts() {
+    let inbox = Inbox::new().await;
+    let status = |padding: usize| {
+        json!({"id": "wamid.X", "status": "read", "timestamp": "1795000000", "recipient_id": CUSTOMER,
+               "new": "x".repeat(padding)})
+    };
+    for _ in 0..2 {
+        inbox.receive(json!({"statuses": [status(20_000), status(10)]})).await.unwrap();
+    }
+    let wamid: Wamid = "wamid.X".parse().unwrap();
+    let (waiting, events) = inbox.world.store.with(|t| (t.wamids[&wamid].waiting.clone(), t.events.clone()));
+    assert_eq!(waiting.times().len(), 1);
+    let bodies: Vec<Value> = waiting.bodies().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(bodies[0]["entry"][0]["changes"][0]["value"]["statuses"], json!([status(10)]));
+    let large: Vec<_> = events.values().collect();
+    assert_eq!((large.len(), large[0].kind.as_str()), (1, "messages.statuses"));
+    let kept = stored_bytes(&inbox.world.store, &large[0].raw).await.unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&kept).unwrap()["entry"][0]["changes"][0]["value"]["statuses"],
+        json!([status(20_000)])
+    );
+    assert_eq!(inbox.quarantined(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_message_with_half_an_emoji_or_a_number_beyond_all_bounds_is_a_message() {
+    let inbox = Inbox::new().await;
+    for (wamid, member) in [
+        ("wamid.EMOJI", r#""text":{"body":"Hi \ud83d"}"#),
+        ("wamid.NUMBER", r#""text":{"body":"Hi"},"new":1e999"#),
+        ("wamid.DEEP", &format!(r#""text":{{"body":"Hi"}},"new":{}{}"#, "[".repeat(300), "]".repeat(300))),
+        ("wamid.TWICE", r#""text":{"body":"Hi"},"new":1,"new":2"#),
+    ] {
+        let body = webhook(&inbox.client.phone_number_id, json!({"messages": ["HERE"]})).replace(
+            "\"HERE\"",
+            &format!(
+                r#"{{"from":"{CUSTOMER}","id":"{wamid}","timestamp":"1795262400","type":"text",{member}}}"#
+            ),
+        );
+        inbox.take(&parcel(&inbox.world, body.clone())).await.unwrap();
+        let known = message(&inbox.world, wamid);
+        assert!(matches!(known.answer, Some(Answer::Pending { .. })), "{wamid}");
+        let kept = stored_bytes(&inbox.world.store, &known.raw).await.unwrap();
+        assert!(String::from_utf8(kept).unwrap().contains(member), "{wamid}");
+    }
+    let content = crate::flows::content_of(&message(&inbox.world, "wamid.EMOJI"));
+    assert_eq!(content["text"]["body"], "Hi \u{fffd}");
+    assert_eq!(inbox.quarantined(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_status_before_the_end_of_its_send_and_one_after_it_both_reach_the_message() {
     for lost in [false, true] {
         let inbox = Inbox::new().await;
@@ -300,6 +354,7 @@ async fn a_status_before_the_end_of_its_send_and_one_after_it_both_reach_the_mes
             inbox.world.steps.fault_next("send", Fault::CrashAfter);
         }
         let nudge = Nudge { message_id: "wamid.A".parse().unwrap() };
+        until_due(&inbox.world, &nudge.message_id);
         assert_eq!(inbox.process.reply(&inbox.world).nudge(&nudge).await.is_err(), lost);
         inbox.world.steps.restart();
         let sent = inbox.world.graph.sent().remove(0);
@@ -321,6 +376,7 @@ async fn a_status_that_names_another_numbers_message_does_not_touch_it() {
     let inbox = Inbox::new().await;
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
     let nudge = Nudge { message_id: "wamid.A".parse().unwrap() };
+    until_due(&inbox.world, &nudge.message_id);
     inbox.process.reply(&inbox.world).nudge(&nudge).await.unwrap();
     let sent = inbox.world.graph.sent().remove(0);
     let body = webhook(
@@ -342,3 +398,29 @@ async fn kept_messages_go_when_the_settings_say_so() {
     let until = inbox.world.clock.now() + Duration::from_secs(60);
     assert_eq!(message(&inbox.world, "wamid.A").expires_at, Some(until));
 }
+
+#[tokio::test]
+async fn a_failure_that_stops_the_client_pauses_it_and_an_old_or_another_one_does_not() {
+    let failed = |code: i64, at: Timestamp| {
+        json!({"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": at.as_second().to_string(),
+               "recipient_id": CUSTOMER, "errors": [{"code": code, "title": "Stopped"}]}]})
+    };
+    for (code, minutes, reason) in [
+        (131_042, 0, Some(PauseReason::Payment)),
+        (131_031, 14, Some(PauseReason::Locked)),
+        (131_042, 16, None),
+        (131_026, 0, None),
+    ] {
+        let inbox = Inbox::new().await;
+        let at = inbox.world.clock.now();
+        inbox.world.clock.advance(Duration::from_secs(60 * minutes));
+        for _ in 0..2 {
+            inbox.receive(failed(code, at)).await.unwrap();
+        }
+        let pause = inbox.world.store.with(|t| t.clients[&inbox.client.phone_number_id].pause);
+        let expected = reason.map(|reason| Pause::after(None, reason, inbox.world.clock.now()));
+        assert_eq!(pause, expected, "{code} after {minutes} minutes");
+    }
+}
+
+mod accounts;

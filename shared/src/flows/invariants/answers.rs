@@ -103,7 +103,7 @@ impl Court<'_> {
             NoAnswer::ClientInactive => {
                 let client = self.tables.clients.get(&question.phone_number_id);
                 client.is_none_or(|c| {
-                    c.status != ClientStatus::Active || Some(&c.bot_id) != question.bot_id.as_ref()
+                    c.status() != ClientStatus::Active || Some(&c.bot_id) != question.bot_id.as_ref()
                 })
             }
             NoAnswer::SendUncertain => {

@@ -11,7 +11,7 @@ use crate::testing::{SignedUp, World};
 pub(super) fn active_means_ready(world: &World) -> Held {
     let clients = world.store.with(|tables| {
         let made = tables.clients.values().filter(|c| tables.onboardings.contains_key(&c.onboarding_id));
-        made.filter(|c| c.status == ClientStatus::Active).cloned().collect::<Vec<_>>()
+        made.filter(|c| c.status() == ClientStatus::Active).cloned().collect::<Vec<_>>()
     });
     for client in clients {
         let ready = world.graph.with(|meta| {
@@ -70,9 +70,10 @@ fn ended_well(world: &World, signup: &SignedUp) -> Held {
     let (Some(client), Some(grant)) = (client, grant) else {
         return hold("P4", false, || format!("{phone} is active without a record"));
     };
-    hold("P4", client.status == ClientStatus::Active, || format!("{phone} is {:?}", client.status))?;
+    hold("P4", client.status() == ClientStatus::Active, || format!("{phone} is {:?}", client.status()))?;
     hold("P4", stored_pin(world, &client) == pin, || format!("{phone}: its PIN is lost"))?;
-    let token = world.seal.opened(&grant.token, SealContext::GrantToken(&grant.id));
+    let sealed = grant.token.as_ref();
+    let token = sealed.and_then(|token| world.seal.opened(token, SealContext::GrantToken(&grant.id)));
     hold("P4", token.as_deref() == Some(signup.token.expose()), || format!("{phone}: its token is lost"))?;
     hold("P4", registered == 1, || format!("{phone} was registered {registered} times"))?;
     hold("P4", allocations.len() == 1, || format!("{phone}: {} allocations", allocations.len()))?;

@@ -33,8 +33,8 @@ fn unavailable() -> Cause {
 fn of_refusal(meta: MetaError, now: Timestamp) -> Cause {
     let detail = format!("Meta says: {}", meta.details);
     let cause = match meta.remedy() {
-        Remedy::Retry => unavailable(),
-        Remedy::SlowDown(pause) => return slow_down(meta, now, pause),
+        Remedy::Retry { .. } => unavailable(),
+        Remedy::SlowDown { pause, .. } => return slow_down(meta, now, pause),
         Remedy::Token => Cause::new(
             "token_rejected",
             Turn::Person,
@@ -47,7 +47,13 @@ fn of_refusal(meta: MetaError, now: Timestamp) -> Cause {
             detail,
             "Mend the payment method in WhatsApp Manager, then try again.",
         ),
-        Remedy::Fix | Remedy::WindowClosed | Remedy::Never => Cause::new(
+        Remedy::Fix
+        | Remedy::Locked
+        | Remedy::WindowClosed
+        | Remedy::NotReachable
+        | Remedy::OptedOut
+        | Remedy::MarketingLimit
+        | Remedy::Never => Cause::new(
             "meta_refused",
             Turn::Person,
             detail,
@@ -97,6 +103,17 @@ pub(super) fn grant_invalid(detail: &str) -> Stop {
         detail,
         "Sign up again and leave all permissions switched on. If it happens each time, the signup configuration is wrong.",
     ).into()
+}
+
+/// The client left while it was signing up.
+pub(super) fn removed() -> Stop {
+    Cause::new(
+        "client_removed",
+        Turn::NewSignup,
+        "The business removed us from its account while the signup was at work.",
+        "Sign up again if that was not meant.",
+    )
+    .into()
 }
 
 pub(super) fn person(code: &str, detail: &str, action: &str) -> Stop {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::account::Account;
+use crate::domain::client::{Client, ClientStatus, HIGH_THROUGHPUT};
 use crate::domain::grant::{Grant, TokenFacts};
 use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaId};
 use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
@@ -27,7 +28,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         match step {
             Step::TokenStored => self.fetch_token(o).await,
             Step::GrantVerified => self.verify_grant(o).await,
-            Step::AppSubscribed => self.subscribe_app(o).await,
+            Step::AppSubscribed => self.subscribe_app_once(o, owner).await,
             Step::SystemUserAssigned => self.assign_system_user(o).await,
             Step::CreditShared => self.share_credit_once(o, owner).await,
             Step::PinStored => self.store_pin(o).await,
@@ -62,12 +63,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let opened = match (&o.token, &o.grant_id) {
             (Some(sealed), _) => self.seal.open(sealed, SealContext::OnboardingToken(&o.id)).await?,
             (None, Some(id)) => {
-                let grant = self
-                    .store
-                    .grant(id)
-                    .await?
-                    .ok_or_else(|| StoreError::corrupt("grants", "the grant is gone"))?;
-                self.seal.open(&grant.token, SealContext::GrantToken(id)).await?
+                let grant = self.store.grant(id).await?;
+                let grant = grant.ok_or_else(|| StoreError::corrupt("grants", "the grant is gone"))?;
+                let sealed = grant.token.ok_or_else(causes::removed)?;
+                self.seal.open(&sealed, SealContext::GrantToken(id)).await?
             }
             (None, None) => return Err(Stop::from(spent())),
         };
@@ -178,8 +177,13 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             display_phone_number: number.display_phone_number.clone(),
             verified_name: number.verified_name.clone(),
             quality_rating: number.quality_rating.clone(),
-            status: ClientStatus::Onboarding,
+            stage: ClientStatus::Onboarding,
+            account: Account::default(),
+            signed_up_at: o.created_at,
             on_biz_app: number.is_on_biz_app,
+            throughput: None,
+            pause: None,
+            reconnect_since: None,
             onboarding_id: o.id.clone(),
             sealed_pin: None,
             onboarded_at: None,
@@ -209,8 +213,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             id: id.clone(),
             bot_id: o.bot_id.clone(),
             business_id: business.clone(),
-            token: self.seal.seal(token.expose(), SealContext::GrantToken(id)).await?,
+            token: Some(self.seal.seal(token.expose(), SealContext::GrantToken(id)).await?),
             token_version: old.as_ref().map_or(1, |g| g.token_version + 1),
+            dead_since: None,
             token_expires_at: facts.as_ref().and_then(|f| f.expires_at),
             scopes: facts.as_ref().map(|f| f.scopes.clone()).unwrap_or_default(),
             waba_ids: facts.as_ref().map(TokenFacts::waba_ids).unwrap_or_default(),
@@ -230,7 +235,26 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         Ok(())
     }
 
+    /// Under the business's lease, like credit: an off-boarding of another client there must not end what
+    /// this begins.
+    async fn subscribe_app_once(&self, o: &mut Onboarding, owner: &str) -> Done {
+        let business = business_of(o)?;
+        self.lease_business(&business, owner).await?;
+        let result = self.subscribe_app(o).await;
+        self.store.release_business(&business, owner).await?;
+        result
+    }
+
+    async fn lease_business(&self, business: &BusinessId, owner: &str) -> Done {
+        let now = self.clock.now();
+        if self.store.lease_business(business, owner, now, now + self.settings.lease).await? {
+            return Ok(());
+        }
+        Err(causes::ours("business_busy", "Another signup or off-boarding of the same business is at work."))
+    }
+
     async fn subscribe_app(&self, o: &mut Onboarding) -> Done {
+        self.check_stays(o).await?;
         let token = self.token(o).await?;
         let waba = waba_of(o)?;
         if !self.graph.is_subscribed(&waba, &token).await.map_err(|e| self.graph_error(e))? {
@@ -271,21 +295,15 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             o.skip(Step::CreditShared, self.clock.now());
             return Ok(());
         }
-        let business =
-            o.business_id.clone().ok_or_else(|| StoreError::corrupt("onboardings", "no business"))?;
-        let now = self.clock.now();
-        if !self.store.lease_business(&business, owner, now, now + self.settings.lease).await? {
-            return Err(causes::ours(
-                "credit_busy",
-                "Another signup of the same business is sharing credit.",
-            ));
-        }
+        let business = business_of(o)?;
+        self.lease_business(&business, owner).await?;
         let result = self.share_credit(o, &business, currency).await;
         self.store.release_business(&business, owner).await?;
         result
     }
 
     async fn share_credit(&self, o: &mut Onboarding, business: &BusinessId, currency: &str) -> Done {
+        self.check_stays(o).await?;
         let token = self.token(o).await?;
         let waba = waba_of(o)?;
         let account = self.graph.account(&waba, &token).await.map_err(|e| self.graph_error(e))?;
@@ -423,6 +441,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         client.verified_name = number.verified_name.clone();
         client.quality_rating = number.quality_rating;
         client.on_biz_app = number.is_on_biz_app;
+        client.throughput = (number.throughput.as_deref() == Some("HIGH")).then_some(HIGH_THROUGHPUT);
         self.save_client(client).await?;
         let proof = [
             ("displayPhoneNumber", number.display_phone_number.unwrap_or_default()),
@@ -436,7 +455,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let phone = phone_of(o)?;
         let now = self.clock.now();
         let mut client = self.client(o, &phone).await?;
-        client.status = ClientStatus::Active;
+        client.stage = ClientStatus::Active;
+        client.reconnect_since = None;
         client.onboarded_at = client.onboarded_at.or(Some(now));
         self.save_client(client).await?;
         o.done(Step::Active, now, [("phoneNumberId", phone.to_string())]);
@@ -445,10 +465,20 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         Ok(())
     }
 
-    /// The client, as long as it is this onboarding's.
+    /// The client, as long as it is this onboarding's and has not left.
     async fn client(&self, o: &Onboarding, phone: &PhoneNumberId) -> Result<Client, Stop> {
         let client = self.store.client(phone).await?;
-        client.filter(|c| c.onboarding_id == o.id && c.bot_id == o.bot_id).ok_or_else(taken_over)
+        let client = client.filter(|c| c.onboarding_id == o.id && c.bot_id == o.bot_id);
+        let client = client.ok_or_else(taken_over)?;
+        if client.is_removed() { Err(causes::removed()) } else { Ok(client) }
+    }
+
+    /// Nothing more is given to a client that left meanwhile: its off-boarding may have passed already.
+    async fn check_stays(&self, o: &Onboarding) -> Done {
+        match &o.phone_number_id {
+            Some(phone) => self.client(o, phone).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     async fn save_client(&self, mut client: Client) -> Done {
@@ -494,6 +524,12 @@ fn needs_no_register(o: &Onboarding, number: &Number) -> bool {
 
 fn waba_of(o: &Onboarding) -> Result<WabaId, StoreError> {
     o.waba_id.clone().ok_or_else(|| StoreError::corrupt("onboardings", "no account after grant_verified"))
+}
+
+fn business_of(o: &Onboarding) -> Result<BusinessId, StoreError> {
+    o.business_id
+        .clone()
+        .ok_or_else(|| StoreError::corrupt("onboardings", "no business after grant_verified"))
 }
 
 fn phone_of(o: &Onboarding) -> Result<PhoneNumberId, StoreError> {

@@ -101,16 +101,6 @@ async fn what_was_not_sent_is_sent_again_with_the_text_that_was_recorded() {
 }
 
 #[tokio::test]
-async fn metas_rate_limit_says_how_long_to_wait() {
-    let it = Desk::new().await;
-    it.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_056, "Pair rate limit hit")));
-    let Delivery::NotSent { pause, error } = it.deliver(&it.intent("Hi")).await.unwrap() else {
-        panic!("not sent")
-    };
-    assert_eq!((pause, error.unwrap().code), (Duration::from_secs(6), 131_056));
-}
-
-#[tokio::test]
 async fn an_intent_whose_claim_ran_out_becomes_uncertain_and_is_never_sent() {
     let it = Desk::new().await;
     it.world.steps.fault_next("send", Fault::CrashBefore);
@@ -166,7 +156,7 @@ async fn what_meta_refuses_for_good_stays_refused_without_a_second_call() {
 async fn a_client_without_a_grant_has_no_token_and_nothing_is_intended() {
     let it = Desk::new().await;
     it.world.store.with(|t| t.grants.clear());
-    assert!(matches!(it.deliver(&it.intent("Hi")).await.unwrap(), Delivery::NoToken));
+    assert!(matches!(it.deliver(&it.intent("Hi")).await.unwrap(), Delivery::NoToken(_)));
     assert_eq!((it.sends(), it.world.store.with(|t| t.messages.len())), (0, 0));
 }
 
@@ -179,7 +169,10 @@ async fn the_token_is_opened_once_and_again_after_meta_did_not_accept_it() {
     it.deliver(&next("msg_2")).await.unwrap();
     assert_eq!(opened(), 1);
     it.world.graph.fail_next("send", GraphFault::Refused(refusal(401, 190, "Access token has expired")));
-    assert!(matches!(it.deliver(&next("msg_3")).await.unwrap(), Delivery::Refused(_)));
+    assert!(matches!(it.deliver(&next("msg_3")).await.unwrap(), Delivery::NotSent { .. }));
     it.deliver(&next("msg_4")).await.unwrap();
     assert_eq!(opened(), 2);
 }
+
+mod limits;
+mod stops;

@@ -127,7 +127,7 @@ async fn sending_client(world: &World, order: &Order) -> Result<Client, ApiError
         Some(phone) => world.store.client(phone).await?.filter(|client| client.bot_id == order.bot),
         None => world.store.clients_of(&order.bot, None, 100).await?.items.pop(),
     };
-    let active = found.filter(|client| client.status == ClientStatus::Active);
+    let active = found.filter(|client| client.status() == ClientStatus::Active);
     active.ok_or_else(|| ApiError::not_found("client_not_found"))
 }
 
@@ -139,7 +139,7 @@ fn told(id: &MessageId, delivery: Delivery) -> Result<Response<Body>, ApiError> 
         Delivery::Uncertain => said(StatusCode::ACCEPTED, "uncertain", None),
         Delivery::InProgress(_) => said(StatusCode::ACCEPTED, "queued", None),
         Delivery::Refused(_) => Ok(ApiError::unprocessable("refused_by_meta", "", "").into_response()),
-        Delivery::NoToken => Err(ApiError::conflict("client_needs_reconnect", "", "")),
+        Delivery::NoToken(_) => Err(ApiError::conflict("client_needs_reconnect", "", "")),
         // Too fast, or not reached: the caller asks again.
         _ => Err(ApiError::unavailable("meta_unavailable", "")),
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::cloud::Cloud;
 use crate::domain::answer::{Answer, NoAnswer};
 use crate::domain::ids::{MessageId, PhoneNumberId};
-use crate::flows::testing::{Process, bot, message, parcel, text, webhook};
+use crate::flows::testing::{Process, bot, message, parcel, text, until_due, webhook};
 use crate::testing::World;
 
 /// A burst of two, with things of other kinds beside it.
@@ -57,6 +57,7 @@ async fn two_copies_of_everything_at_once_answer_once() {
     assert!(left.is_ok() && right.is_ok());
     let nudges = world.queues.take_answers();
     for nudge in &nudges {
+        until_due(&world, &nudge.item.message_id);
         let (left, right) = tokio::join!(async { one.reply(&world).nudge(&nudge.item).await }, async {
             two.reply(&world).nudge(&nudge.item).await
         });

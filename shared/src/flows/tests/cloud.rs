@@ -13,7 +13,7 @@ use crate::flows::invariants::{Broken, Held, Outside, Watch, always, at_rest, no
 use crate::flows::receive::receive;
 use crate::flows::testing::{
     Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, onboard, signature, solution_partner, status,
-    webhook,
+    until_due, webhook,
 };
 use crate::testing::{Fault, SignedUp, World};
 
@@ -143,6 +143,7 @@ impl Cloud {
     pub(super) async fn work_on_answers(&mut self) {
         self.answers.extend(self.world.queues.take_answers().into_iter().map(|delayed| delayed.item));
         for nudge in std::mem::take(&mut self.answers) {
+            until_due(&self.world, &nudge.message_id);
             let glance = self.watch.begin(&self.world);
             if let Err(error) = self.process.reply(&self.world).nudge(&nudge).await {
                 self.outside.said.push(format!("{error:?}"));

@@ -7,7 +7,8 @@ use crate::domain::onboarding::{Claims, OnboardingStatus};
 use crate::domain::secret::Pin;
 use crate::error::Chain;
 use crate::flows::testing::{
-    FAULTS, PAST_ALL_CLAIMS, Process, bot, exchange, onboard, parcel, solution_partner, text, webhook,
+    FAULTS, PAST_ALL_CLAIMS, Process, bot, exchange, onboard, parcel, solution_partner, text, until_due,
+    webhook,
 };
 use crate::testing::World;
 
@@ -46,6 +47,7 @@ async fn live(world: &World, fault: Option<(usize, crate::testing::Fault)>) -> V
         note(&error, format!("{error:?}"));
     }
     for nudge in world.queues.answers() {
+        until_due(world, &nudge.item.message_id);
         if let Err(error) = process.reply(world).nudge(&nudge.item).await {
             note(&error, format!("{error:?}"));
         }

@@ -8,7 +8,7 @@ use crate::domain::ids::PhoneNumberId;
 use crate::domain::message::Sending;
 use crate::domain::status::Statuses;
 use crate::domain::webhook::pieces;
-use crate::flows::testing::{Process, bot, message, parcel, status, text, webhook};
+use crate::flows::testing::{Process, bot, message, parcel, status, text, until_due, webhook};
 use crate::ports::{Clock, RecordMessages};
 use crate::testing::{Fault, SentMessage, World};
 
@@ -21,7 +21,9 @@ async fn uncertain_answer(world: &World, process: &Process) -> (PhoneNumberId, S
     let question = webhook(&phone, json!({"messages": [text(world, "wamid.Q", "Hello")]}));
     process.ingest(world).parcel(&parcel(world, question)).await.unwrap();
     world.steps.fault_next("send", Fault::FailAfter);
-    process.reply(world).nudge(&Nudge { message_id: "wamid.Q".parse().unwrap() }).await.unwrap();
+    let nudge = Nudge { message_id: "wamid.Q".parse().unwrap() };
+    until_due(world, &nudge.message_id);
+    process.reply(world).nudge(&nudge).await.unwrap();
     (phone, world.graph.sent().remove(0))
 }
 

@@ -1,9 +1,12 @@
 use super::{Ids, Must, at, eventually};
+use crate::domain::account::Account;
 use crate::domain::bot::{Bot, BotSettings};
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::GrantId;
 use crate::domain::seal::Sealed;
-use crate::ports::{ClientClaim, ListClients, Page, ReadBots, ReadClients, TouchClients, WriteClients};
+use crate::ports::{
+    ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, TouchClients, WriteClients,
+};
 
 /// [`ReadBots`]: a bot that nobody set up has the defaults.
 pub async fn bots(store: &impl ReadBots, unique: &str) {
@@ -11,8 +14,11 @@ pub async fn bots(store: &impl ReadBots, unique: &str) {
     assert_eq!(store.bot(&id).await.must(), Bot { id, settings: BotSettings::default() });
 }
 
-/// [`ReadClients`], [`WriteClients`], [`ListClients`] and [`TouchClients`].
-pub async fn clients(store: &(impl ReadClients + WriteClients + ListClients + TouchClients), unique: &str) {
+/// [`ReadClients`], [`WriteClients`], [`ListClients`], [`TouchClients`] and [`MarkClients`].
+pub async fn clients(
+    store: &(impl ReadClients + WriteClients + ListClients + TouchClients + MarkClients),
+    unique: &str,
+) {
     let ids = Ids::new("clients", unique);
     a_claimed_number_is_there_and_a_repeated_claim_changes_nothing(store, &ids).await;
     the_same_bot_keeps_what_was_achieved(store, &ids).await;
@@ -21,11 +27,13 @@ pub async fn clients(store: &(impl ReadClients + WriteClients + ListClients + To
     of_two_bots_that_claim_at_once_the_loser_cannot_save(store, &ids).await;
     only_the_claiming_onboarding_saves(store, &ids).await;
     the_last_message_only_moves_forward(store, &ids).await;
+    a_pause_is_changed_by_who_knows_it_and_kept_by_saves(store, &ids).await;
+    the_need_of_a_new_signup_is_noted_and_removed(store, &ids).await;
     lists_are_by_phone_number_id_in_pages(store, &ids).await;
 }
 
 /// What onboarding `n` of bot `bot` wants to write for a number.
-fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
+pub(super) fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
     Client {
         phone_number_id: ids.phone(phone),
         bot_id: ids.bot(bot),
@@ -36,8 +44,13 @@ fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
         display_phone_number: None,
         verified_name: None,
         quality_rating: None,
-        status: ClientStatus::Onboarding,
+        stage: ClientStatus::Onboarding,
+        account: Account::default(),
+        signed_up_at: at(i64::from(onboarding)),
         on_biz_app: false,
+        throughput: None,
+        pause: None,
+        reconnect_since: None,
         onboarding_id: ids.onboarding(onboarding),
         sealed_pin: None,
         onboarded_at: None,
@@ -48,13 +61,14 @@ fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client {
 }
 
 /// The same with all that an onboarding adds.
-fn finished(client: Client, status: ClientStatus) -> Client {
+pub(super) fn finished(client: Client, stage: ClientStatus) -> Client {
     Client {
         display_phone_number: Some("+1 555-010-0123".to_owned()),
         verified_name: Some("Corner Bakery".to_owned()),
         quality_rating: Some("GREEN".to_owned()),
-        status,
+        stage,
         on_biz_app: true,
+        throughput: Some(1000),
         sealed_pin: Some(Sealed::new(vec![1, 2, 3, 250])),
         onboarded_at: Some(at(50)),
         updated_at: at(50),
@@ -62,7 +76,7 @@ fn finished(client: Client, status: ClientStatus) -> Client {
     }
 }
 
-async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
+pub(super) async fn claimed(store: &impl WriteClients, wanted: &Client) -> Client {
     match store.claim_client(wanted).await.must() {
         ClientClaim::Ours(client) => *client,
         ClientClaim::InUse => panic!("the number is free, and was refused"),
@@ -94,7 +108,7 @@ async fn the_same_bot_keeps_what_was_achieved(
         assert!(store.save_client(&first).await.must());
         let again = wanted(ids, phone, 1, 2);
         let ours = claimed(store, &again).await;
-        assert_eq!((ours.status, ours.onboarded_at), (status, first.onboarded_at));
+        assert_eq!((ours.stage, ours.onboarded_at), (status, first.onboarded_at));
         assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
         assert_new_ids_and_name(&ours, &again);
         assert_eq!(store.client(&again.phone_number_id).await.must(), Some(ours));
@@ -129,7 +143,7 @@ async fn an_abandoned_number_is_taken_over_with_its_pin(
         let taker = wanted(ids, phone, 2, 2);
         let ours = claimed(store, &taker).await;
         assert_eq!((&ours.sealed_pin, ours.created_at), (&first.sealed_pin, first.created_at));
-        assert_eq!((ours.status, ours.onboarded_at), (ClientStatus::Onboarding, None));
+        assert_eq!((ours.stage, ours.onboarded_at), (ClientStatus::Onboarding, None));
         assert_new_ids_and_name(&ours, &taker);
         assert_eq!(store.client(&taker.phone_number_id).await.must(), Some(ours.clone()));
         assert!(!store.save_client(&first).await.must(), "the loser finds out");
@@ -183,6 +197,49 @@ async fn the_last_message_only_moves_forward(
     assert!(store.save_client(&client).await.must());
     let known = store.client(&phone).await.must().expect("it was claimed");
     assert_eq!(known.last_message_at, Some(at(7200)), "a save leaves it as it is");
+}
+
+async fn a_pause_is_changed_by_who_knows_it_and_kept_by_saves(
+    store: &(impl ReadClients + WriteClients + MarkClients),
+    ids: &Ids,
+) {
+    let phone = ids.phone(13);
+    let pause = |reason, until| Pause { reason, since: at(0), until: at(until) };
+    let (first, second) = (pause(PauseReason::Payment, 10), pause(PauseReason::Locked, 20));
+    assert!(!store.change_pause(&phone, None, Some(&first)).await.must(), "an unknown client");
+    assert_eq!(store.client(&phone).await.must(), None, "stays unknown");
+    let client = claimed(store, &wanted(ids, 13, 1, 1)).await;
+    let stored = async || store.client(&phone).await.must().expect("it was claimed").pause;
+    assert!(!store.change_pause(&phone, Some(&first), Some(&second)).await.must(), "there is none");
+    let (one, two) = tokio::join!(
+        store.change_pause(&phone, None, Some(&first)),
+        store.change_pause(&phone, None, Some(&first))
+    );
+    assert_eq!([one.must(), two.must()].map(usize::from).iter().sum::<usize>(), 1, "one of two writers");
+    for wrong in [None, Some(&second), Some(&pause(PauseReason::Locked, 10))] {
+        assert!(!store.change_pause(&phone, wrong, None).await.must());
+        assert_eq!(stored().await, Some(first));
+    }
+    assert!(store.change_pause(&phone, Some(&first), Some(&second)).await.must());
+    assert!(store.save_client(&client).await.must());
+    assert_eq!(stored().await, Some(second), "a save leaves it as it is");
+    assert!(store.change_pause(&phone, Some(&second), None).await.must());
+    assert_eq!(store.client(&phone).await.must(), Some(client));
+}
+
+async fn the_need_of_a_new_signup_is_noted_and_removed(
+    store: &(impl ReadClients + WriteClients + MarkClients),
+    ids: &Ids,
+) {
+    let phone = ids.phone(14);
+    store.set_reconnect(&phone, Some(at(5))).await.must();
+    assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
+    let client = claimed(store, &wanted(ids, 14, 1, 1)).await;
+    store.set_reconnect(&phone, Some(at(5))).await.must();
+    let marked = Client { reconnect_since: Some(at(5)), ..client.clone() };
+    assert_eq!(store.client(&phone).await.must(), Some(marked));
+    store.set_reconnect(&phone, None).await.must();
+    assert_eq!(store.client(&phone).await.must(), Some(client));
 }
 
 async fn lists_are_by_phone_number_id_in_pages(store: &(impl ListClients + WriteClients), ids: &Ids) {

@@ -28,9 +28,11 @@ pub async fn events(store: &(impl RecordEvents + ReadEvents), unique: &str) {
     };
     let nobodys = AccountEvent { owner: "-".to_owned(), ..added(1, 700, 7) };
     for event in [&added(1, 200, 2), &added(1, 100, 1), &removed, &quality, &nobodys, &added(2, 900, 9)] {
-        store.record_event(event).await.must();
-        store.record_event(event).await.must();
+        assert_eq!(store.record_event(event).await.must(), event.at);
+        assert_eq!(store.record_event(event).await.must(), event.at);
     }
+    let later = AccountEvent { at: at(9999), ..quality.clone() };
+    assert_eq!(store.record_event(&later).await.must(), quality.at, "not dated: its first arrival counts");
     for (since, expected) in [(0, Some(2)), (150, Some(2)), (199, Some(2)), (201, None)] {
         let expected = expected.map(|n| ids.business(n));
         let ask = async || newest(ids.waba(1), since).await;

@@ -2,17 +2,18 @@ use super::{Ids, Must, at};
 use crate::domain::grant::Grant;
 use crate::domain::ids::GrantId;
 use crate::domain::seal::Sealed;
-use crate::ports::{ReadGrants, WriteGrants};
+use crate::ports::{MarkGrants, ReadGrants, WriteGrants};
 
-/// [`ReadGrants`] and [`WriteGrants`].
-pub async fn grants(store: &(impl ReadGrants + WriteGrants), unique: &str) {
+/// [`ReadGrants`], [`WriteGrants`] and [`MarkGrants`].
+pub async fn grants(store: &(impl ReadGrants + WriteGrants + MarkGrants), unique: &str) {
     let ids = Ids::new("grants", unique);
     let first = Grant {
         id: GrantId::new(&ids.bot(1), &ids.business(1)),
         bot_id: ids.bot(1),
         business_id: ids.business(1),
-        token: Sealed::new(vec![1, 2, 3]),
+        token: Some(Sealed::new(vec![1, 2, 3])),
         token_version: 1,
+        dead_since: None,
         token_expires_at: Some(at(5_000_000)),
         scopes: vec!["whatsapp_business_management".to_owned(), "whatsapp_business_messaging".to_owned()],
         waba_ids: vec![ids.waba(2), ids.waba(1)],
@@ -22,7 +23,7 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants), unique: &str) {
         updated_at: at(0),
     };
     let second = Grant {
-        token: Sealed::new(vec![4, 5, 6]),
+        token: Some(Sealed::new(vec![4, 5, 6])),
         token_version: 2,
         token_expires_at: None,
         scopes: Vec::new(),
@@ -48,7 +49,21 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants), unique: &str) {
     assert_eq!(store.grant(&third.id).await.must(), Some(renewed.clone()));
     assert!(!store.save_grant(&third, Some(1)).await.must(), "another writer was faster");
     assert_eq!(store.grant(&third.id).await.must(), Some(renewed.clone()));
-    let same_version = Grant { currency: Some("EUR".to_owned()), ..renewed };
-    assert!(store.save_grant(&same_version, Some(2)).await.must(), "the token may stay");
-    assert_eq!(store.grant(&third.id).await.must(), Some(same_version));
+    let same_version = Grant { token: None, currency: Some("EUR".to_owned()), ..renewed };
+    assert!(store.save_grant(&same_version, Some(2)).await.must(), "without a token the ids are kept");
+    assert_eq!(store.grant(&third.id).await.must(), Some(same_version.clone()));
+
+    assert!(!store.mark_dead(&third.id, 1, at(70)).await.must(), "another token's death");
+    assert_eq!(store.grant(&third.id).await.must(), Some(same_version.clone()));
+    let dead = Grant { dead_since: Some(at(70)), ..same_version };
+    for again in [70, 80] {
+        assert!(store.mark_dead(&third.id, 2, at(again)).await.must());
+        assert_eq!(store.grant(&third.id).await.must(), Some(dead.clone()), "the first time stays");
+    }
+    let unknown = GrantId::new(&ids.bot(3), &ids.business(1));
+    assert!(!store.mark_dead(&unknown, 1, at(70)).await.must());
+    assert_eq!(store.grant(&unknown).await.must(), None, "an unknown grant stays unknown");
+    let revived = Grant { token_version: 3, dead_since: None, ..dead };
+    assert!(store.save_grant(&revived, Some(2)).await.must());
+    assert_eq!(store.grant(&third.id).await.must(), Some(revived), "a new token begins alive");
 }

@@ -6,6 +6,7 @@
 //! # Panics
 //! Every function here does, where a promise is broken or a service fails.
 
+mod accounts;
 mod answers;
 mod clients;
 mod conversations;
@@ -15,9 +16,12 @@ mod idempotency;
 mod messages;
 mod onboardings;
 mod queues;
+mod rates;
+mod recovery;
 mod seal;
 mod sends;
 
+pub use accounts::{accounts, offboardings};
 pub use answers::answers;
 pub use clients::{bots, clients};
 pub use conversations::{conversation_claims, conversations, customers};
@@ -27,8 +31,10 @@ pub use idempotency::idempotency;
 pub use messages::{incoming_messages, message_lists};
 pub use onboardings::{business_leases, due_onboardings, onboardings};
 pub use queues::{inbound, nudges};
+pub use rates::rates;
+pub use recovery::{dead_letters, emptying_quarantine, event_lists, sending_back};
 pub use seal::{seal_contexts, seal_integrity};
-pub use sends::{sends, statuses};
+pub use sends::{sends, statuses, unresolved_sends};
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ pub async fn inbound(queue: &impl SendInbound, received: impl AsyncFnMut() -> Ve
     let ids = Ids::new("inbound", unique);
     let body = |n: u32, len: usize| {
         let text = format!("{{\"{}\":\"é\\n{}\"}}", ids.text(n), "x".repeat(len));
-        Parcel { content: Content::Body(text), received_at: at(i64::from(n)) }
+        Parcel { content: Content::Body(text), received_at: at(i64::from(n)), silent: n % 2 == 1 }
     };
     let part = |index: u32| Parcel {
         content: Content::Part {
@@ -19,6 +19,7 @@ pub async fn inbound(queue: &impl SendInbound, received: impl AsyncFnMut() -> Ve
             base64: "QUJD".repeat(100_000),
         },
         received_at: at(0),
+        silent: index == 1,
     };
     let large = SQS_LIMIT - 4096;
     let mut parcels: Vec<Parcel> = (0..23).map(|n| body(n, 100)).collect();

@@ -1,11 +1,13 @@
 use serde_json::json;
 
-use super::{Ids, Must, at};
+use super::{Ids, Must, at, early, eventually};
 use crate::domain::ids::{MessageId, Wamid};
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
-use crate::domain::status::{StatusEvent, StatusFact, StatusKey, Statuses};
-use crate::ports::{ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome};
+use crate::domain::status::{MOST_BODIES, StatusEvent, StatusFact, StatusKey, Statuses};
+use crate::ports::{
+    AppliedStatus, ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome, UnresolvedSends,
+};
 
 const EXPIRY: i64 = 1_000_000;
 
@@ -102,6 +104,52 @@ async fn what_meta_took_stays_taken(store: &(impl RecordSends + ReadMessages), i
     }
 }
 
+/// [`UnresolvedSends`]. Beside other data: only ids of this run are looked at in the list.
+pub async fn unresolved_sends(
+    store: &(impl RecordSends + RecordMessages + ReadMessages + UnresolvedSends),
+    unique: &str,
+) {
+    let ids = Ids::new("unresolved", unique);
+    // Their claims all end at `early(30)`, long before anything that other tests intend.
+    for n in 1..=6 {
+        let sending = Some(Sending::Intended { until: early(30 + i64::from(n)) });
+        store.begin_send(&Message { sending, ..ids.outgoing(n, early(0)) }).await.must();
+    }
+    store.finish_send(&ids.intent(2), &SendOutcome::Uncertain).await.must();
+    store.finish_send(&ids.intent(3), &SendOutcome::Accepted(ids.wamid(3))).await.must();
+    store.finish_send(&ids.intent(4), &SendOutcome::Refused(refusal())).await.must();
+    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    let told = Told { store, ids: &ids };
+    told.tell(6, News::Sent).await;
+    let listed = async || {
+        let open = store.unresolved_sends(early(100), 100).await.must();
+        open.into_iter().filter(|id| (1..=6).any(|n| *id == ids.intent(n))).collect::<Vec<_>>()
+    };
+    let open = [1, 2].map(|n| ids.intent(n));
+    eventually("open sends are listed, the oldest claim first", listed, |found| *found == open).await;
+    assert!(store.retake_send(&ids.intent(5), early(90)).await.must());
+    let open = [1, 2, 5].map(|n| ids.intent(n));
+    eventually("a send that is tried again is open again", listed, |found| *found == open).await;
+    for n in [1, 2] {
+        assert!(!store.give_up_send(&ids.intent(n), early(20)).await.must(), "its claim is newer");
+        for _ in 0..2 {
+            assert!(store.give_up_send(&ids.intent(n), early(80)).await.must(), "also when repeated");
+            assert_eq!(known(store, &ids.intent(n)).await.sending, Some(Sending::Uncertain));
+        }
+    }
+    for n in [3, 4, 5, 6, 99] {
+        let before = store.message(&ids.intent(n)).await.must();
+        assert!(!store.give_up_send(&ids.intent(n), early(80)).await.must(), "{n}: known, newer or unknown");
+        assert_eq!(store.message(&ids.intent(n)).await.must(), before);
+    }
+    let open = [ids.intent(5)];
+    eventually("what was given up is not listed", listed, |found| *found == open).await;
+    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    // Late, but proof.
+    told.tell(1, News::Sent).await;
+    assert_eq!(known(store, &ids.intent(1)).await.sending, Some(Sending::Accepted));
+}
+
 /// [`RecordMessages::apply_status`], together with [`RecordSends`]: any order, repetition and subset of
 /// what is known of a message ends in the same state.
 pub async fn statuses(store: &(impl RecordMessages + RecordSends + ReadMessages), unique: &str) {
@@ -112,6 +160,8 @@ pub async fn statuses(store: &(impl RecordMessages + RecordSends + ReadMessages)
     told.a_status_proves_that_meta_took_it().await;
     told.another_numbers_intent_is_not_touched().await;
     told.the_earliest_of_a_state_is_kept().await;
+    told.what_waited_comes_along_in_full().await;
+    told.what_has_no_room_is_told_by_its_facts().await;
 }
 
 struct Told<'a, S> {
@@ -130,12 +180,14 @@ enum News {
 
 const NEWS: [News; 4] = [News::Finished, News::Sent, News::DeliveredWithoutIntent, News::Read];
 
-fn fact(seconds: i64) -> StatusFact {
-    StatusFact {
-        at: at(seconds),
-        pricing: Some(json!({"billable": true, "category": "service"})),
-        errors: None,
-    }
+/// A status of `seconds` as a webhook body, with more than facts in it.
+fn event(wamid: Wamid, intent: Option<MessageId>, key: StatusKey, seconds: i64, price: &str) -> StatusEvent {
+    let status = json!({"id": wamid, "status": key.state, "recipient_participant_id": key.participant,
+        "timestamp": seconds, "pricing": {"billable": true, "category": price}, "new": {"\u{e4}": [1.50, null]}});
+    let body = json!({"object": "whatsapp_business_account",
+        "entry": [{"changes": [{"field": "messages", "value": {"statuses": [status]}}]}]})
+    .to_string();
+    StatusEvent { wamid, intent, key, fact: StatusFact::new(at(seconds), &body), body }
 }
 
 fn state(name: &str) -> StatusKey {
@@ -143,13 +195,22 @@ fn state(name: &str) -> StatusKey {
 }
 
 impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
-    fn status(&self, n: u32, with_intent: bool, name: &str, fact: StatusFact) -> StatusEvent {
+    fn status(&self, n: u32, with_intent: bool, name: &str, seconds: i64) -> StatusEvent {
         let intent = with_intent.then(|| self.ids.intent(n));
-        StatusEvent { wamid: self.ids.wamid(n), intent, key: state(name), fact }
+        event(self.ids.wamid(n), intent, state(name), seconds, "service")
     }
 
+    /// Applies a status that there is room for.
     async fn apply(&self, status: &StatusEvent) -> Option<Message> {
-        self.store.apply_status(&self.ids.phone(0), status, Some(at(EXPIRY))).await.must()
+        let applied = self.store.apply_status(&self.ids.phone(0), status, Some(at(EXPIRY))).await.must();
+        assert!(applied.body_kept, "{:?}", status.key);
+        applied.message
+    }
+
+    /// What is known once all this was told of message `n`.
+    fn statuses_of<const N: usize>(&self, n: u32, states: [(&str, i64); N]) -> Statuses {
+        let known = states.map(|(name, seconds)| self.status(n, false, name, seconds));
+        known.iter().collect()
     }
 
     async fn tell(&self, n: u32, news: News) {
@@ -160,9 +221,9 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
                 assert_eq!(sending, Sending::Accepted);
                 return;
             }
-            News::Sent => self.status(n, true, "sent", fact(1)),
-            News::DeliveredWithoutIntent => self.status(n, false, "delivered", fact(2)),
-            News::Read => self.status(n, true, "read", fact(3)),
+            News::Sent => self.status(n, true, "sent", 1),
+            News::DeliveredWithoutIntent => self.status(n, false, "delivered", 2),
+            News::Read => self.status(n, true, "read", 3),
         };
         let answered = self.apply(&status).await;
         if status.intent.is_some() {
@@ -176,7 +237,7 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
         Message {
             wamid: Some(self.ids.wamid(n)),
             sending: Some(Sending::Accepted),
-            statuses: statuses_of([("sent", 1), ("delivered", 2), ("read", 3)]),
+            statuses: self.statuses_of(n, [("sent", 1), ("delivered", 2), ("read", 3)]),
             ..intent
         }
     }
@@ -214,8 +275,7 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
             if let Some(outcome) = &before {
                 self.store.finish_send(&intent.id, outcome).await.must();
             }
-            let message =
-                self.apply(&self.status(n, true, "failed", fact(1))).await.expect("its intent is known");
+            let message = self.apply(&self.status(n, true, "failed", 1)).await.expect("its intent is known");
             assert_eq!(message.sending, Some(Sending::Accepted), "after {before:?}");
             assert_eq!(message.wamid, Some(self.ids.wamid(n)));
             assert_eq!(known(self.store, &intent.id).await, message);
@@ -224,57 +284,107 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
         }
         let by_wamid: Wamid = self.ids.wamid(310);
         let begun = begun(self.store, self.ids, 310).await;
-        let waiting = self.status(310, false, "sent", fact(1));
+        let waiting = self.status(310, false, "sent", 1);
         assert_eq!(self.apply(&waiting).await, None, "no message is known by this wamid yet");
         self.store.finish_send(&begun.id, &SendOutcome::Accepted(by_wamid)).await.must();
-        assert_eq!(known(self.store, &begun.id).await.statuses, statuses_of([("sent", 1)]), "it waited");
-        let message = self.apply(&self.status(310, false, "read", fact(3))).await.expect("now it is");
-        assert_eq!(message.statuses, statuses_of([("sent", 1), ("read", 3)]));
+        assert_eq!(
+            known(self.store, &begun.id).await.statuses,
+            self.statuses_of(310, [("sent", 1)]),
+            "it waited"
+        );
+        let message = self.apply(&self.status(310, false, "read", 3)).await.expect("now it is");
+        assert_eq!(message.statuses, self.statuses_of(310, [("sent", 1), ("read", 3)]));
     }
 
     async fn another_numbers_intent_is_not_touched(&self) {
         let intent = begun(self.store, self.ids, 320).await;
-        let status = self.status(320, true, "sent", fact(1));
-        let answered = self.store.apply_status(&self.ids.phone(1), &status, Some(at(EXPIRY))).await.must();
-        assert_eq!(answered, None);
+        let status = self.status(320, true, "sent", 1);
+        let applied = self.store.apply_status(&self.ids.phone(1), &status, Some(at(EXPIRY))).await.must();
+        assert_eq!(applied, AppliedStatus { message: None, body_kept: true });
         assert_eq!(known(self.store, &intent.id).await, intent);
-        let unknown = self.status(321, true, "sent", fact(1));
+        let unknown = self.status(321, true, "sent", 1);
         assert_eq!(self.apply(&unknown).await, None, "nobody's intent");
         assert_eq!(self.store.message(&self.ids.intent(321)).await.must(), None);
     }
 
     async fn the_earliest_of_a_state_is_kept(&self) {
         let intent = begun(self.store, self.ids, 330).await;
-        let with = |seconds, price: Option<&str>| StatusFact {
-            at: at(seconds),
-            pricing: price.map(|category| json!({"category": category})),
-            errors: Some(json!([{"code": 131_026, "title": "Undeliverable"}])),
+        let of = |key: StatusKey, with_intent: bool, seconds, price: &str| {
+            let intent = with_intent.then(|| self.ids.intent(330));
+            event(self.ids.wamid(330), intent, key, seconds, price)
         };
-        let group = |name: &str, participant: &str, fact| StatusEvent {
-            key: StatusKey { state: name.to_owned(), participant: Some(participant.to_owned()) },
-            ..self.status(330, true, name, fact)
+        let group = |name: &str, participant: &str| StatusKey {
+            state: name.to_owned(),
+            participant: Some(participant.to_owned()),
         };
         let told = [
-            self.status(330, true, "sent", with(5, None)),
-            self.status(330, false, "sent", with(4, Some("utility"))),
-            self.status(330, true, "sent", with(4, Some("marketing"))),
-            self.status(330, true, "sent", with(6, None)),
-            group("read", "15550100124", with(7, None)),
-            group("read", "US.ab#c", with(9, None)),
-            group("read", "US.ab#c", with(8, None)),
-            self.status(330, true, "read", with(9, None)),
-            self.status(330, true, "payment.captured", with(9, None)),
+            of(state("sent"), true, 5, "none"),
+            of(state("sent"), false, 4, "utility"),
+            of(state("sent"), true, 4, "marketing"),
+            of(state("sent"), true, 6, "none"),
+            of(group("read", "15550100124"), true, 7, "none"),
+            of(group("read", "US.ab#c"), true, 9, "none"),
+            of(group("read", "US.ab#c"), true, 8, "none"),
+            of(state("read"), true, 9, "none"),
+            of(state("payment.captured"), true, 9, "none"),
         ];
-        for status in &told {
+        for status in told.iter().chain(&told) {
             self.apply(status).await;
         }
-        let expected: Statuses = told.into_iter().map(|status| (status.key, status.fact)).collect();
-        assert_eq!(known(self.store, &intent.id).await.statuses, expected);
+        let known = known(self.store, &intent.id).await;
+        assert_eq!(
+            known.statuses,
+            told.iter().collect(),
+            "of every fact the earliest, and all that was said"
+        );
+        assert_eq!(known.statuses.bodies().count(), told.len());
     }
-}
 
-fn statuses_of<const N: usize>(states: [(&str, i64); N]) -> Statuses {
-    states.into_iter().map(|(name, seconds)| (state(name), fact(seconds))).collect()
+    /// Statuses that wait for their message do so in full, too.
+    async fn what_waited_comes_along_in_full(&self) {
+        let intent = begun(self.store, self.ids, 340).await;
+        let told = [
+            self.status(340, false, "sent", 2),
+            self.status(340, false, "sent", 1),
+            self.status(340, false, "sent", 3),
+            self.status(340, false, "read", 3),
+        ];
+        for status in &told {
+            assert_eq!(self.apply(status).await, None);
+        }
+        let outcome = SendOutcome::Accepted(self.ids.wamid(340));
+        self.store.finish_send(&intent.id, &outcome).await.must();
+        assert_eq!(known(self.store, &intent.id).await.statuses, told.iter().collect());
+    }
+
+    /// Many or large statuses do not make the item burst: their facts stay, and it is said that they do not.
+    async fn what_has_no_room_is_told_by_its_facts(&self) {
+        let intent = begun(self.store, self.ids, 350).await;
+        for with_intent in [true, false] {
+            let n = if with_intent { 350 } else { 351 };
+            let (mut kept, mut told) = (0, 0);
+            for seconds in 1..=14 {
+                let mut status = self.status(n, with_intent, &format!("s{seconds}"), seconds);
+                status.body.push_str(&" ".repeat(7000));
+                status.fact = StatusFact::new(status.fact.at, &status.body);
+                for _ in 0..2 {
+                    let applied =
+                        self.store.apply_status(&self.ids.phone(0), &status, Some(at(EXPIRY))).await.must();
+                    kept += usize::from(applied.body_kept);
+                    told += usize::from(applied.message.is_some());
+                }
+            }
+            assert!((14..=2 * MOST_BODIES / 7000).contains(&kept), "{kept}, the same when repeated");
+            assert_eq!(told, if with_intent { 28 } else { 0 });
+        }
+        let mut large = self.status(350, true, "large", 20);
+        large.body.push_str(&" ".repeat(10_000));
+        let applied = self.store.apply_status(&self.ids.phone(0), &large, Some(at(EXPIRY))).await.must();
+        assert!(!applied.body_kept);
+        let known = known(self.store, &intent.id).await.statuses;
+        assert_eq!(known.times().len(), 15);
+        assert!(known.bodies().map(|(_, body)| body.len()).sum::<usize>() <= MOST_BODIES);
+    }
 }
 
 fn permutations(news: &[News]) -> Vec<Vec<News>> {

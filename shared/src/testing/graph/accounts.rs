@@ -4,7 +4,7 @@ use super::{Allocation, Meta, MetaNumber, MetaToken, MetaWaba, SYSTEM_USER, Sent
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
-use crate::ports::{Account, Number};
+use crate::ports::{Account, AllocationState, Number};
 
 /// Most register calls per number in 72 hours (Meta, registration of business phone numbers).
 const REGISTER_LIMIT: u32 = 10;
@@ -108,7 +108,7 @@ impl Meta {
 
     /// Shares without looking, as Meta does: a second call makes a second allocation.
     pub(super) fn share(&mut self, id: &WabaId, currency: &str) -> Result<AllocationId, MetaError> {
-        let number = 700_001 + self.allocations.len();
+        let number = 700_001 + self.allocations.len() + self.revoked.len();
         let waba = self.partner_waba(id)?;
         if !waba.assigned.contains(SYSTEM_USER) {
             return Err(refusal(403, 200, "The system user may not manage this account."));
@@ -120,6 +120,27 @@ impl Meta {
         let allocation: AllocationId = number.to_string().parse().expect("digits");
         self.allocations.push(Allocation { id: allocation.clone(), business_id, credential });
         Ok(allocation)
+    }
+
+    pub(super) fn allocation_state(&self, id: &AllocationId) -> Result<AllocationState, MetaError> {
+        let state = |list: &[Allocation], is_deleted| {
+            let known = list.iter().find(|known| known.id == *id)?;
+            Some(AllocationState { business_id: Some(known.business_id.clone()), is_deleted })
+        };
+        state(&self.allocations, false).or_else(|| state(&self.revoked, true)).ok_or_else(not_seen)
+    }
+
+    /// Takes the line from every account that this allocation pays for.
+    pub(super) fn revoke(&mut self, id: &AllocationId) -> Result<(), MetaError> {
+        let index = self.allocations.iter().position(|known| known.id == *id).ok_or_else(not_seen)?;
+        let allocation = self.allocations.remove(index);
+        for waba in self.wabas.values_mut() {
+            if waba.funding.as_ref() == Some(&allocation.credential) {
+                waba.funding = None;
+            }
+        }
+        self.revoked.push(allocation);
+        Ok(())
     }
 
     pub(super) fn existing_token(&self, business: &BusinessId) -> Result<AccessToken, MetaError> {

@@ -18,6 +18,7 @@ use super::steps::Steps;
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
+use crate::domain::rate::Usage;
 use crate::error::GraphError;
 use crate::ports::Number;
 
@@ -121,10 +122,14 @@ pub struct Meta {
     pub numbers: BTreeMap<PhoneNumberId, MetaNumber>,
     /// Allocations in force, in the order in which they were made.
     pub allocations: Vec<Allocation>,
+    /// Allocations that were revoked.
+    pub revoked: Vec<Allocation>,
     /// Messages that were taken.
     pub sent: Vec<SentMessage>,
     /// Every call that reached Meta or should have.
     pub calls: Vec<Call>,
+    /// What the usage headers of the next answer say.
+    pub usage: Vec<Usage>,
     faults: Vec<(FaultAt, GraphFault)>,
 }
 

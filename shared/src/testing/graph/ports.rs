@@ -3,9 +3,10 @@ use serde_json::Value;
 use super::{FakeGraph, SYSTEM_USER};
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
+use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
 use crate::error::GraphError;
-use crate::ports::{Account, AccountGraph, MessageGraph, Number, PartnerGraph, TokenGraph};
+use crate::ports::{Account, AccountGraph, AllocationState, MessageGraph, Number, PartnerGraph, TokenGraph};
 
 impl TokenGraph for FakeGraph {
     async fn exchange_code(&self, code: &SignupCode) -> Result<AccessToken, GraphError> {
@@ -45,6 +46,14 @@ impl AccountGraph for FakeGraph {
     async fn subscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
         self.call("subscribe", waba.as_ref(), |meta| {
             meta.waba(waba, token)?.subscribed = true;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unsubscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
+        self.call("unsubscribe", waba.as_ref(), |meta| {
+            meta.waba(waba, token)?.subscribed = false;
             Ok(())
         })
         .await
@@ -100,6 +109,14 @@ impl PartnerGraph for FakeGraph {
         self.call("share_credit", waba.as_ref(), |meta| meta.share(waba, currency)).await
     }
 
+    async fn allocation(&self, allocation: &AllocationId) -> Result<AllocationState, GraphError> {
+        self.call("allocation", allocation.as_ref(), |meta| meta.allocation_state(allocation)).await
+    }
+
+    async fn revoke_credit(&self, allocation: &AllocationId) -> Result<(), GraphError> {
+        self.call("revoke_credit", allocation.as_ref(), |meta| meta.revoke(allocation)).await
+    }
+
     async fn fetch_business_token(&self, business: &BusinessId) -> Result<AccessToken, GraphError> {
         self.call("fetch_business_token", business.as_ref(), |meta| meta.existing_token(business)).await
     }
@@ -113,5 +130,9 @@ impl MessageGraph for FakeGraph {
         token: &AccessToken,
     ) -> Result<Wamid, GraphError> {
         self.call("send", phone.as_ref(), |meta| meta.take_message(phone, message, token)).await
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        self.with(|meta| std::mem::take(&mut meta.usage))
     }
 }

@@ -85,6 +85,7 @@ fn new_number(n: u32, id: &PhoneNumberId) -> MetaNumber {
         status: Some("PENDING".to_owned()),
         code_verification_status: Some("VERIFIED".to_owned()),
         is_on_biz_app: false,
+        throughput: Some("STANDARD".to_owned()),
     };
     MetaNumber { number, pin: None, register_calls: 0 }
 }

@@ -1,13 +1,14 @@
 use super::{MemoryStore, Tables};
 use crate::domain::Timestamp;
+use crate::domain::account::Noted;
 use crate::domain::bot::Bot;
-use crate::domain::client::{Client, ClientStatus};
+use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::grant::Grant;
-use crate::domain::ids::{BotId, GrantId, PhoneNumberId};
+use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, ListClients, Page, ReadBots, ReadClients, ReadGrants, TouchClients, WriteClients,
-    WriteGrants,
+    ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots,
+    ReadClients, ReadGrants, TouchClients, WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
@@ -81,8 +82,9 @@ impl WriteClients for MemoryStore {
             if known.onboarding_id != client.onboarding_id || known.bot_id != client.bot_id {
                 return false;
             }
-            let last_message_at = known.last_message_at;
-            *known = Client { last_message_at, ..client.clone() };
+            let (last_message_at, pause) = (known.last_message_at, known.pause);
+            let account = std::mem::take(&mut known.account);
+            *known = Client { last_message_at, pause, account, ..client.clone() };
             true
         })
         .await
@@ -90,17 +92,20 @@ impl WriteClients for MemoryStore {
 }
 
 fn is_in_use(client: &Client) -> bool {
-    matches!(client.status, ClientStatus::Active | ClientStatus::Suspended)
+    matches!(client.status(), ClientStatus::Active | ClientStatus::Suspended)
 }
 
-/// The same bot's record: as it was, but with the new ids and name.
+/// The same bot's record: as it was, but with the new ids and name. One that had left begins anew.
 fn claimed_again(known: &Client, wanted: &Client) -> Client {
+    let has_returned = known.is_removed() && known.onboarding_id != wanted.onboarding_id;
     Client {
         grant_id: wanted.grant_id.clone(),
         waba_id: wanted.waba_id.clone(),
         business_id: wanted.business_id.clone(),
         client_name: wanted.client_name.clone(),
         onboarding_id: wanted.onboarding_id.clone(),
+        signed_up_at: wanted.signed_up_at,
+        stage: if has_returned { wanted.stage } else { known.stage },
         updated_at: wanted.updated_at,
         ..known.clone()
     }
@@ -108,7 +113,12 @@ fn claimed_again(known: &Client, wanted: &Client) -> Client {
 
 /// Another bot's abandoned record: the PIN belongs to the number, the rest to the bot that left.
 fn taken_over(known: &Client, wanted: &Client) -> Client {
-    Client { sealed_pin: known.sealed_pin.clone(), created_at: known.created_at, ..wanted.clone() }
+    Client {
+        sealed_pin: known.sealed_pin.clone(),
+        created_at: known.created_at,
+        account: known.account.clone(),
+        ..wanted.clone()
+    }
 }
 
 impl TouchClients for MemoryStore {
@@ -116,6 +126,90 @@ impl TouchClients for MemoryStore {
         self.run("touch_client", |tables| {
             if let Some(client) = tables.clients.get_mut(id) {
                 client.last_message_at = client.last_message_at.max(Some(at));
+            }
+        })
+        .await
+    }
+}
+
+impl MarkClients for MemoryStore {
+    async fn change_pause(
+        &self,
+        id: &PhoneNumberId,
+        known: Option<&Pause>,
+        pause: Option<&Pause>,
+    ) -> Result<bool, StoreError> {
+        self.run("change_pause", |tables| {
+            let same =
+                |stored: &Pause, known: &Pause| (stored.reason, stored.until) == (known.reason, known.until);
+            let Some(client) = tables.clients.get_mut(id) else { return false };
+            let unchanged = match (&client.pause, known) {
+                (None, None) => true,
+                (Some(stored), Some(known)) => same(stored, known),
+                _ => false,
+            };
+            if unchanged {
+                client.pause = pause.copied();
+            }
+            unchanged
+        })
+        .await
+    }
+
+    async fn set_reconnect(&self, id: &PhoneNumberId, since: Option<Timestamp>) -> Result<(), StoreError> {
+        self.run("set_reconnect", |tables| {
+            if let Some(client) = tables.clients.get_mut(id) {
+                client.reconnect_since = since;
+            }
+        })
+        .await
+    }
+}
+
+impl NoteAccounts for MemoryStore {
+    async fn clients_on(&self, waba: &WabaId) -> Result<Vec<Client>, StoreError> {
+        self.run("clients_on", |tables| {
+            tables.clients.values().filter(|client| client.waba_id == *waba).cloned().collect()
+        })
+        .await
+    }
+
+    async fn note_account(
+        &self,
+        id: &PhoneNumberId,
+        noted: &Noted,
+        now: Timestamp,
+    ) -> Result<Option<Client>, StoreError> {
+        self.run("note_account", |tables| {
+            let client = tables.clients.get_mut(id)?;
+            if client.account.note(noted.clone()) {
+                client.updated_at = now;
+            }
+            Some(client.clone())
+        })
+        .await
+    }
+}
+
+impl LeaveClients for MemoryStore {
+    async fn clients_of_business(&self, business: &BusinessId) -> Result<Vec<Client>, StoreError> {
+        self.run("clients_of_business", |tables| {
+            tables.clients.values().filter(|client| client.business_id == *business).cloned().collect()
+        })
+        .await
+    }
+
+    async fn forget_pin(
+        &self,
+        id: &PhoneNumberId,
+        onboarding: &OnboardingId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.run("forget_pin", |tables| {
+            let ours = tables.clients.get_mut(id).filter(|client| client.onboarding_id == *onboarding);
+            if let Some(client) = ours.filter(|client| client.sealed_pin.is_some()) {
+                client.sealed_pin = None;
+                client.updated_at = now;
             }
         })
         .await
@@ -136,6 +230,19 @@ impl WriteGrants for MemoryStore {
                 tables.grants.insert(grant.id.clone(), grant.clone());
             }
             stored == expected
+        })
+        .await
+    }
+}
+
+impl MarkGrants for MemoryStore {
+    async fn mark_dead(&self, id: &GrantId, version: u64, at: Timestamp) -> Result<bool, StoreError> {
+        self.run("mark_dead", |tables| match tables.grants.get_mut(id) {
+            Some(grant) if grant.token_version == version => {
+                grant.dead_since = grant.dead_since.or(Some(at));
+                true
+            }
+            _ => false,
         })
         .await
     }

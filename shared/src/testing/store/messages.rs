@@ -6,7 +6,8 @@ use crate::domain::message::{Message, Sending};
 use crate::domain::status::{StatusEvent, Statuses};
 use crate::error::StoreError;
 use crate::ports::{
-    Answers, ListMessages, Listing, Page, ReadMessages, RecordMessages, RecordSends, Recorded, SendOutcome,
+    Answers, AppliedStatus, ListMessages, Listing, Page, ReadMessages, RecordMessages, RecordSends, Recorded,
+    SendOutcome, UnresolvedSends,
 };
 
 impl RecordMessages for MemoryStore {
@@ -19,7 +20,7 @@ impl RecordMessages for MemoryStore {
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> Result<Option<Message>, StoreError> {
+    ) -> Result<AppliedStatus, StoreError> {
         let ours = match &status.intent {
             Some(intent) => {
                 self.run("apply_status (intent)", |t| by_intent(t, phone, intent, status)).await?
@@ -30,17 +31,19 @@ impl RecordMessages for MemoryStore {
             .run("apply_status (wamid)", |tables| {
                 let record = tables.wamids.entry(status.wamid.clone()).or_default();
                 record.points_to = record.points_to.take().or_else(|| ours.clone());
-                record.waiting.merge(status.key.clone(), status.fact.clone());
+                record.waiting.add(status);
                 if record.points_to.is_none() {
                     record.expires_at = expires_at;
                 }
-                record.points_to.clone().map(|id| (id, record.waiting.clone()))
+                (record.points_to.clone(), record.waiting.clone())
             })
             .await?;
-        match known {
-            None => Ok(None),
-            Some((id, came)) => self.run("apply_status (message)", |t| merge(t, phone, &id, &came)).await,
-        }
+        let (id, came) = known;
+        let kept = |statuses: &Statuses| statuses.body(&status.fact.hash).is_some();
+        let Some(id) = id else { return Ok(AppliedStatus { message: None, body_kept: kept(&came) }) };
+        let message = self.run("apply_status (message)", |t| merge(t, phone, &id, &came)).await?;
+        let body_kept = message.as_ref().is_some_and(|message| kept(&message.statuses));
+        Ok(AppliedStatus { message, body_kept })
     }
 }
 
@@ -66,16 +69,15 @@ fn by_intent(
     if matches!(sending, Sending::Intended { .. } | Sending::NotSent | Sending::Uncertain) {
         *sending = Sending::Accepted;
     }
+    tables.unresolved.remove(intent);
     message.wamid.get_or_insert_with(|| status.wamid.clone());
-    message.statuses.merge(status.key.clone(), status.fact.clone());
+    message.statuses.add(status);
     Some(message.id.clone())
 }
 
 fn merge(tables: &mut Tables, phone: &PhoneNumberId, id: &MessageId, came: &Statuses) -> Option<Message> {
     let message = tables.messages.get_mut(id).filter(|message| message.phone_number_id == *phone)?;
-    for (key, fact) in came.iter() {
-        message.statuses.merge(key.clone(), fact.clone());
-    }
+    message.statuses.absorb(came);
     Some(message.clone())
 }
 
@@ -183,7 +185,14 @@ fn due_since(message: &Message, now: Timestamp) -> Option<(Timestamp, MessageId)
 
 impl RecordSends for MemoryStore {
     async fn begin_send(&self, intent: &Message) -> Result<Recorded, StoreError> {
-        self.run("begin_send", |tables| put_new(tables, intent)).await
+        self.run("begin_send", |tables| {
+            let recorded = put_new(tables, intent);
+            if let (Recorded::New, Some(Sending::Intended { until })) = (&recorded, &intent.sending) {
+                tables.unresolved.insert(intent.id.clone(), *until);
+            }
+            recorded
+        })
+        .await
     }
 
     async fn retake_send(&self, id: &MessageId, until: Timestamp) -> Result<bool, StoreError> {
@@ -191,6 +200,7 @@ impl RecordSends for MemoryStore {
             match tables.messages.get_mut(id).and_then(|message| message.sending.as_mut()) {
                 Some(sending @ Sending::NotSent) => {
                     *sending = Sending::Intended { until };
+                    tables.unresolved.insert(id.clone(), until);
                     true
                 }
                 _ => false,
@@ -230,7 +240,40 @@ fn end_send(
         // Accepted is proven; refused and not sent are known better than by who only waited in vain.
         (Sending::Accepted | Sending::Refused(_) | Sending::NotSent | Sending::Uncertain, _) => {}
     }
+    if !matches!(sending, Sending::Intended { .. } | Sending::Uncertain) {
+        tables.unresolved.remove(id);
+    }
     Ok((message.phone_number_id.clone(), sending.clone()))
+}
+
+impl UnresolvedSends for MemoryStore {
+    async fn unresolved_sends(&self, before: Timestamp, limit: usize) -> Result<Vec<MessageId>, StoreError> {
+        self.run("unresolved_sends", |tables| {
+            let open = tables.unresolved.iter().filter(|(_, until)| **until < before);
+            let mut open: Vec<_> = open.map(|(id, until)| (*until, id.clone())).collect();
+            open.sort();
+            open.into_iter().take(limit).map(|(_, id)| id).collect()
+        })
+        .await
+    }
+
+    async fn give_up_send(&self, id: &MessageId, before: Timestamp) -> Result<bool, StoreError> {
+        self.run("give_up_send", |tables| {
+            let Some(sending) = tables.messages.get_mut(id).and_then(|m| m.sending.as_mut()) else {
+                return false;
+            };
+            match tables.unresolved.get(id) {
+                Some(until) if *until < before => {
+                    *sending = Sending::Uncertain;
+                    tables.unresolved.remove(id);
+                    true
+                }
+                Some(_) => false,
+                None => *sending == Sending::Uncertain,
+            }
+        })
+        .await
+    }
 }
 
 fn point(tables: &mut Tables, wamid: &Wamid, id: &MessageId) -> Statuses {

@@ -4,6 +4,8 @@ mod clients;
 mod conversations;
 mod messages;
 mod onboardings;
+mod rates;
+mod recovery;
 mod rest;
 
 use std::collections::BTreeMap;
@@ -17,10 +19,12 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OnboardingId, PhoneNumberId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, Wamid,
 };
 use crate::domain::message::Message;
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
+use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
 use crate::error::StoreError;
 use crate::ports::{AccountEvent, Quarantined, SavedResponse};
@@ -36,12 +40,16 @@ pub struct Tables {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Onboardings.
     pub onboardings: BTreeMap<OnboardingId, Onboarding>,
+    /// Off-boardings.
+    pub offboardings: BTreeMap<OffboardingId, Offboarding>,
     /// Who works on which onboarding.
     pub onboarding_leases: BTreeMap<OnboardingId, Lease>,
     /// Who does credit steps for which business.
     pub business_leases: BTreeMap<BusinessId, Lease>,
     /// Messages both ways.
     pub messages: BTreeMap<MessageId, Message>,
+    /// Sends whose outcome is open, with the end of their claim.
+    pub unresolved: BTreeMap<MessageId, Timestamp>,
     /// What is known under a wamid of an outgoing message.
     pub wamids: BTreeMap<Wamid, WamidRecord>,
     /// Conversations.
@@ -54,10 +62,18 @@ pub struct Tables {
     pub events: BTreeMap<(String, String), AccountEvent>,
     /// What nobody understood, by hash.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Who takes an item out of quarantine, by the item.
+    pub quarantine_marks: BTreeMap<String, String>,
     /// Parts of large things, by name, count and index, with when they go.
     pub blobs: BTreeMap<(String, u32, u32), BlobPart>,
     /// Idempotency keys.
     pub idempotency: BTreeMap<String, IdempotencyRecord>,
+    /// What is kept back.
+    pub brakes: BTreeMap<RateKey, Brake>,
+    /// Messages of a number in a second (of Unix time).
+    pub seconds: BTreeMap<(PhoneNumberId, i64), u32>,
+    /// Limits of customers.
+    pub pairs: BTreeMap<ConversationId, Pair>,
 }
 
 /// The right of one owner, for a while.

@@ -1,9 +1,10 @@
 use super::{MemoryStore, give_back, take_lease};
 use crate::domain::Timestamp;
-use crate::domain::ids::{BusinessId, OnboardingId};
+use crate::domain::ids::{BusinessId, OffboardingId, OnboardingId};
+use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding, OnboardingStatus};
 use crate::error::StoreError;
-use crate::ports::{Onboardings, OpenOnboardings, Started};
+use crate::ports::{Offboardings, Onboardings, OpenOnboardings, StartOffboardings, Started};
 
 impl Onboardings for MemoryStore {
     async fn start_onboarding(&self, new: &Onboarding) -> Result<Started, StoreError> {
@@ -90,5 +91,40 @@ impl OpenOnboardings for MemoryStore {
 
     async fn release_business(&self, business: &BusinessId, owner: &str) -> Result<(), StoreError> {
         self.run("release_business", |tables| give_back(&mut tables.business_leases, business, owner)).await
+    }
+}
+
+impl StartOffboardings for MemoryStore {
+    async fn start_offboarding(&self, new: &Offboarding) -> Result<(), StoreError> {
+        self.run("start_offboarding", |tables| {
+            tables.offboardings.entry(new.id.clone()).or_insert_with(|| new.clone());
+        })
+        .await
+    }
+}
+
+impl Offboardings for MemoryStore {
+    async fn due_offboardings(&self, now: Timestamp, limit: usize) -> Result<Vec<OffboardingId>, StoreError> {
+        self.run("due_offboardings", |tables| {
+            let due = tables.offboardings.values();
+            let mut due: Vec<_> = due
+                .filter_map(|o| o.next_try_at.filter(|at| *at <= now).map(|at| (at, o.id.clone())))
+                .collect();
+            due.sort();
+            due.into_iter().take(limit).map(|(_, id)| id).collect()
+        })
+        .await
+    }
+
+    async fn offboarding(&self, id: &OffboardingId) -> Result<Option<Offboarding>, StoreError> {
+        self.run("offboarding", |tables| tables.offboardings.get(id).cloned()).await
+    }
+
+    async fn save_offboarding(&self, it: &Offboarding) -> Result<bool, StoreError> {
+        self.run("save_offboarding", |tables| {
+            let known = tables.offboardings.get_mut(&it.id).filter(|known| known.attempts + 1 == it.attempts);
+            known.map(|known| *known = it.clone()).is_some()
+        })
+        .await
     }
 }

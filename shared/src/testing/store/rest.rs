@@ -11,13 +11,10 @@ use crate::ports::{
 const PARTNER_ADDED: &str = "account_update:PARTNER_ADDED";
 
 impl RecordEvents for MemoryStore {
-    async fn record_event(&self, event: &AccountEvent) -> Result<(), StoreError> {
+    async fn record_event(&self, event: &AccountEvent) -> Result<Timestamp, StoreError> {
         let at = if event.dated { event.at.to_string() } else { String::new() };
         let key = (event.owner.clone(), format!("{}#{at}#{}", event.kind, event.hash));
-        self.run("record_event", |tables| {
-            tables.events.entry(key).or_insert_with(|| event.clone());
-        })
-        .await
+        self.run("record_event", |tables| tables.events.entry(key).or_insert_with(|| event.clone()).at).await
     }
 }
 
@@ -38,6 +35,9 @@ impl ReadEvents for MemoryStore {
 impl Quarantine for MemoryStore {
     async fn quarantine(&self, item: &Quarantined) -> Result<(), StoreError> {
         self.run("quarantine", |tables| {
+            if tables.quarantine_marks.remove(&item.id).is_some() {
+                tables.quarantine.remove(&item.id);
+            }
             tables.quarantine.entry(item.id.clone()).or_insert_with(|| item.clone());
         })
         .await

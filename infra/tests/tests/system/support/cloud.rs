@@ -48,6 +48,7 @@ impl Cloud {
             .quarantine(table("quarantine"))
             .blobs(table("blobs"))
             .idempotency(table("idempotency"))
+            .rates(table("rates"))
     }
 
     /// Empty copies of all deployed tables, keys and indexes included, that no schedule looks at.

@@ -45,12 +45,24 @@ impl Answers for Messages {
     }
 
     async fn due_answers(&self, now: Timestamp, limit: usize) -> Stored<Vec<MessageId>> {
+        self.due(shards(), now, limit).await
+    }
+}
+
+impl Messages {
+    /// What the index `due` lists under these keys as due before `now`, the longest due first.
+    pub(super) async fn due(
+        &self,
+        keys: impl Iterator<Item = String>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Stored<Vec<MessageId>> {
         let mut due = Vec::new();
-        for shard in shards() {
+        for key in keys {
             let range = Range {
-                index: Some("dueAnswers"),
+                index: Some("due"),
                 condition: "#dueKey = :dueKey AND #dueAt < :now",
-                values: vec![("dueKey", s(shard)), ("now", millis(now))],
+                values: vec![("dueKey", s(key)), ("now", millis(now))],
                 attributes: &[],
                 ascending: true,
                 consistent: false,

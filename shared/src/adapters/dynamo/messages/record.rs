@@ -2,7 +2,6 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::super::Stored;
 use super::super::table::Item;
@@ -18,6 +17,8 @@ use crate::error::StoreError;
 
 /// What the names of status attributes begin with: `status#read`, in a group `status#read#<participant>`.
 const STATUS: &str = "status#";
+/// What the names of the attributes begin with that hold statuses as they came.
+const STATUS_BODY: &str = "statusBody#";
 
 /// A message without its statuses, which have an attribute each.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +64,7 @@ pub(super) struct AnswerFields {
     pub(super) answer_message_id: Option<MessageId>,
     pub(super) answer_attempts: Option<u32>,
     pub(super) due_at: Option<Millis>,
-    /// Where the index of due answers lists it; absent unless the answer is pending.
+    /// Where the index `due` lists it; absent unless the answer is pending.
     pub(super) due_key: Option<String>,
 }
 
@@ -105,6 +106,11 @@ impl AnswerFields {
         };
         answer.map(Some).ok_or_else(|| StoreError::corrupt(TABLE, "an answer's state without its parts"))
     }
+}
+
+/// Where the index `due` lists a send whose outcome is open. Apart from the answers: other readers.
+pub(super) fn send_due_key(shard: &str) -> String {
+    format!("send#{shard}")
 }
 
 /// The word that a send's state is.
@@ -175,10 +181,22 @@ impl From<&Message> for Record {
             recorded_at: Millis(message.recorded_at),
             raw: RawFields::from(&message.raw),
             reply_to: message.reply_to.clone(),
-            answer: AnswerFields::new(&message.id, message.answer.as_ref()),
+            answer: due_fields(message),
             sending: SendFields::from(message.sending.as_ref()),
             expires_at: message.expires_at.map(Seconds),
         }
+    }
+}
+
+/// An incoming message is due for its answer, an outgoing one for its outcome.
+fn due_fields(message: &Message) -> AnswerFields {
+    match message.sending {
+        Some(Sending::Intended { until }) => AnswerFields {
+            due_at: Some(Millis(until)),
+            due_key: Some(send_due_key(&shard(message.id.as_ref()))),
+            ..AnswerFields::default()
+        },
+        _ => AnswerFields::new(&message.id, message.answer.as_ref()),
     }
 }
 
@@ -212,12 +230,8 @@ pub(super) fn message(item: Item) -> Stored<Message> {
 #[serde(rename_all = "camelCase")]
 struct StatusRecord {
     at: Millis,
-    /// Orders facts of the same state: the least one stays.
+    /// Orders facts of the same state: the least one stays. Ends with the hash of the body.
     rank: String,
-    /// JSON.
-    pricing: Option<String>,
-    /// JSON.
-    errors: Option<String>,
 }
 
 /// The attribute of a state and, in a group, of a participant.
@@ -230,20 +244,25 @@ pub(super) fn status_attribute(key: &StatusKey) -> String {
 
 /// What such an attribute holds.
 pub(super) fn status_value(fact: &StatusFact) -> Stored<AttributeValue> {
-    let json = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    let record = StatusRecord {
-        at: Millis(fact.at),
-        rank: fact.rank(),
-        pricing: json(&fact.pricing),
-        errors: json(&fact.errors),
-    };
-    nested(TABLE, &record)
+    nested(TABLE, &StatusRecord { at: Millis(fact.at), rank: fact.rank() })
+}
+
+/// The attribute of a status as it came: `statusBody#<hash>`.
+pub(super) fn body_attribute(hash: &str) -> String {
+    format!("{STATUS_BODY}{hash}")
 }
 
 /// All statuses of a message, or those that wait under a wamid.
 pub(super) fn statuses(item: &Item) -> Stored<Statuses> {
-    let named = item.iter().filter_map(|(name, value)| Some((name.strip_prefix(STATUS)?, value)));
-    named.map(|(name, value)| Ok((status_key(name), status_fact(value)?))).collect()
+    let mut statuses = Statuses::default();
+    for (name, value) in item {
+        if let Some(name) = name.strip_prefix(STATUS) {
+            statuses.merge(status_key(name), status_fact(value)?);
+        } else if let (Some(hash), Ok(body)) = (name.strip_prefix(STATUS_BODY), value.as_s()) {
+            statuses.keep(hash.to_owned(), body.clone());
+        }
+    }
+    Ok(statuses)
 }
 
 fn status_key(name: &str) -> StatusKey {
@@ -256,10 +275,8 @@ fn status_key(name: &str) -> StatusKey {
 }
 
 fn status_fact(value: &AttributeValue) -> Stored<StatusFact> {
-    let json = |text: Option<String>| {
-        text.map(|text| serde_json::from_str(&text).map_err(|e| StoreError::corrupt(TABLE, e))).transpose()
-    };
     let record: StatusRecord = serde_dynamo::aws_sdk_dynamodb_1::from_attribute_value(value.clone())
         .map_err(|e| StoreError::corrupt(TABLE, e))?;
-    Ok(StatusFact { at: record.at.0, pricing: json(record.pricing)?, errors: json(record.errors)? })
+    let hash = record.rank.split_once(' ').map_or("", |(_, hash)| hash);
+    Ok(StatusFact { at: record.at.0, hash: hash.to_owned() })
 }

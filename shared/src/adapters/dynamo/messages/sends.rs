@@ -3,13 +3,14 @@
 use super::super::Stored;
 use super::super::expression::Expression;
 use super::super::table::Write;
-use super::super::values::{millis, nested, s};
+use super::super::values::{millis, nested, s, shard, shards};
+use super::record::send_due_key;
 use super::{GET, KEY, Messages, TABLE, UPDATE, record, statuses};
 use crate::domain::Timestamp;
 use crate::domain::ids::{MessageId, Wamid};
 use crate::domain::message::{Message, Sending};
 use crate::error::StoreError;
-use crate::ports::{RecordSends, Recorded, SendOutcome};
+use crate::ports::{RecordSends, Recorded, SendOutcome, UnresolvedSends};
 
 impl RecordSends for Messages {
     async fn begin_send(&self, intent: &Message) -> Stored<Recorded> {
@@ -20,7 +21,9 @@ impl RecordSends for Messages {
         let change = Expression::when("#sendState = :notSent")
             .value("notSent", s("not_sent"))
             .set("sendState", s("intended"))
-            .set("sendUntil", millis(until));
+            .set("sendUntil", millis(until))
+            .set("dueKey", s(send_due_key(&shard(id.as_ref()))))
+            .set("dueAt", millis(until));
         Ok(matches!(self.0.update(UPDATE, (KEY, id.as_ref()), change).await?, Write::Done(_)))
     }
 
@@ -30,13 +33,14 @@ impl RecordSends for Messages {
         let open = "#sendState IN (:intended, :uncertain)";
         let change = match outcome {
             SendOutcome::Accepted(wamid) => return self.accept(id, wamid).await,
-            SendOutcome::NotSent => {
-                Expression::when(open).value("uncertain", s("uncertain")).set("sendState", s("not_sent"))
-            }
-            SendOutcome::Refused(error) => Expression::when(open)
+            SendOutcome::NotSent => resolved(Expression::when(open))
+                .value("uncertain", s("uncertain"))
+                .set("sendState", s("not_sent")),
+            SendOutcome::Refused(error) => resolved(Expression::when(open))
                 .value("uncertain", s("uncertain"))
                 .set("sendState", s("refused"))
                 .set("sendError", nested(TABLE, error)?),
+            // It stays listed among those whose outcome is open.
             SendOutcome::Uncertain => {
                 Expression::when("#sendState = :intended").set("sendState", s("uncertain"))
             }
@@ -48,6 +52,35 @@ impl RecordSends for Messages {
             Write::Refused(item) => sending(record::message(item)?),
         }
     }
+}
+
+impl UnresolvedSends for Messages {
+    async fn unresolved_sends(&self, before: Timestamp, limit: usize) -> Stored<Vec<MessageId>> {
+        self.due(shards().map(|shard| send_due_key(&shard)), before, limit).await
+    }
+
+    async fn give_up_send(&self, id: &MessageId, before: Timestamp) -> Stored<bool> {
+        let open = "#sendState IN (:intended, :uncertain) AND #dueAt < :before";
+        let change = resolved(Expression::when(open))
+            .value("intended", s("intended"))
+            .value("uncertain", s("uncertain"))
+            .value("before", millis(before))
+            .set("sendState", s("uncertain"))
+            .remove("sendUntil");
+        match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
+            Write::Done(_) => Ok(true),
+            Write::Refused(item) if item.is_empty() => Ok(false),
+            Write::Refused(item) => {
+                let is_listed = item.contains_key("dueKey");
+                Ok(!is_listed && record::message(item)?.sending == Some(Sending::Uncertain))
+            }
+        }
+    }
+}
+
+/// Takes a send off the list of those whose outcome is open.
+pub(super) fn resolved(change: Expression) -> Expression {
+    change.remove("dueKey").remove("dueAt")
 }
 
 impl Messages {

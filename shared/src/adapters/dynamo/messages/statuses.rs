@@ -4,31 +4,85 @@ use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::super::Stored;
 use super::super::expression::Expression;
-use super::super::table::Write;
-use super::super::values::{s, seconds, text};
-use super::record::{self, status_attribute, status_value};
+use super::super::table::{Item, Write};
+use super::super::values::{n, s, seconds, text};
+use super::record::{self, body_attribute, status_attribute, status_value};
+use super::sends::resolved;
 use super::{KEY, Messages, UPDATE};
 use crate::domain::Timestamp;
 use crate::domain::ids::{MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Sending};
-use crate::domain::status::{StatusEvent, StatusFact, StatusKey, Statuses};
+use crate::domain::status::{MOST_BODIES, StatusEvent, StatusFact, StatusKey, Statuses};
 use crate::error::StoreError;
-use crate::ports::{RecordMessages, Recorded};
+use crate::ports::{AppliedStatus, RecordMessages, Recorded};
 
-/// A status is news if the state is new, or its fact comes before the one that is known.
+/// A fact is news if the state is new, or it comes before the one that is known.
 const IS_NEWS: &str = "(attribute_not_exists(#fact) OR #fact.#rank > :rank)";
+/// A body is kept with the message as long as it fits into the item.
+const HAS_ROOM: &str = "(attribute_not_exists(#statusBytes) OR #statusBytes <= :room)";
 
 /// Where a wamid of an outgoing message is. No incoming message's id begins like this.
 fn wamid_key(wamid: &Wamid) -> String {
     format!("wamid#{wamid}")
 }
 
-/// Sets a status under `condition` if it is news.
-fn merging(condition: &str, key: &StatusKey, fact: &StatusFact) -> Stored<Expression> {
-    Ok(Expression::when(&format!("{condition} AND {IS_NEWS}"))
-        .name("fact", status_attribute(key))
-        .value("rank", s(fact.rank()))
-        .set("fact", status_value(fact)?))
+/// What a write adds to an item: a fact, the status as it came, or both.
+#[derive(Clone, Copy, Default)]
+struct Told<'a> {
+    fact: Option<(&'a StatusKey, &'a StatusFact)>,
+    /// Hash and text.
+    body: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Told<'a> {
+    fn of(status: &'a StatusEvent) -> Self {
+        let body = status.small_body().map(|body| (status.fact.hash.as_str(), body));
+        Self { fact: Some((&status.key, &status.fact)), body }
+    }
+
+    /// Makes the change, provided that all of it is new and fits.
+    fn on(self, condition: &str, change: impl FnOnce(&str) -> Expression) -> Stored<Expression> {
+        let fact = self.fact.map(|_| IS_NEWS);
+        let known = self.body.filter(|_| self.fact.is_none()).map(|_| "attribute_not_exists(#body)");
+        let body = self.body.map(|_| HAS_ROOM);
+        let conditions: Vec<&str> = [Some(condition), fact, known, body].into_iter().flatten().collect();
+        let mut change = change(&conditions.join(" AND "));
+        if let Some((key, fact)) = self.fact {
+            change = change
+                .name("fact", status_attribute(key))
+                .value("rank", s(fact.rank()))
+                .set("fact", status_value(fact)?);
+        }
+        if let Some((hash, body)) = self.body {
+            change = change
+                .name("body", body_attribute(hash))
+                .set("body", s(body))
+                .assign("#statusBytes = if_not_exists(#statusBytes, :none) + :size")
+                .value("none", n(0))
+                .value("size", n(len(body)))
+                .value("room", n(len_of(MOST_BODIES) - len(body)));
+        }
+        Ok(change)
+    }
+
+    /// What is left of it for an item that did not take all of it; `None` if there is nothing to add.
+    fn rest(self, item: &Item) -> Stored<Option<Self>> {
+        let statuses = record::statuses(item)?;
+        let known = |key| statuses.iter().find(|(known, _)| *known == key).map(|(_, fact)| fact.rank());
+        if self.fact.is_some_and(|(key, fact)| known(key).is_none_or(|known| known > fact.rank())) {
+            return Ok(Some(Self { body: None, ..self }));
+        }
+        let lacks = self.body.filter(|(hash, _)| !item.contains_key(&body_attribute(hash)));
+        Ok(lacks.map(|body| Self { fact: None, body: Some(body) }))
+    }
+}
+
+fn len(text: &str) -> i64 {
+    len_of(text.len())
+}
+
+fn len_of(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("what fits into an item fits into a number")
 }
 
 impl RecordMessages for Messages {
@@ -41,61 +95,95 @@ impl RecordMessages for Messages {
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> Stored<Option<Message>> {
+    ) -> Stored<AppliedStatus> {
+        let told = Told::of(status);
         let ours = match &status.intent {
-            Some(intent) => self.merge_into_send(intent, phone, &status.key, &status.fact).await?,
+            Some(intent) => self.merge_into_send(intent, phone, told).await?,
             None => None,
         };
         let message = match ours {
             Some(message) => message,
             None => match self.leave_under_wamid(phone, status, expires_at).await? {
-                None => return Ok(None),
-                Some(id) => match self.merge_into_send(&id, phone, &status.key, &status.fact).await? {
-                    None => return Ok(None),
+                Left::Waiting { body_kept } => return Ok(AppliedStatus { message: None, body_kept }),
+                Left::Known(id) => match self.merge_into_send(&id, phone, told).await? {
+                    None => return Ok(AppliedStatus { message: None, body_kept: false }),
                     Some(message) => message,
                 },
             },
         };
-        self.prove_accepted(message, &status.wamid).await.map(Some)
+        let message = self.prove_accepted(message, &status.wamid).await?;
+        let body_kept = message.statuses.body(&status.fact.hash).is_some();
+        Ok(AppliedStatus { message: Some(message), body_kept })
     }
 }
 
+/// What became of a status whose message is looked for by its wamid.
+enum Left {
+    /// It waits there.
+    Waiting { body_kept: bool },
+    /// This is the message.
+    Known(MessageId),
+}
+
 impl Messages {
+    /// Adds what was told to an item of `key`, in one write if all of it is new.
+    async fn tell(
+        &self,
+        key: &str,
+        told: Told<'_>,
+        condition: &str,
+        change: impl Fn(&str) -> Expression,
+        is_meant: impl Fn(&Item) -> bool,
+    ) -> Stored<Write> {
+        let first = self.0.update(UPDATE, (KEY, key), told.on(condition, &change)?).await?;
+        let Write::Refused(item) = first else { return Ok(first) };
+        match told.rest(&item)? {
+            Some(rest) if is_meant(&item) => {
+                self.0.update(UPDATE, (KEY, key), rest.on(condition, change)?).await
+            }
+            _ => Ok(Write::Refused(item)),
+        }
+    }
+
     /// Merges a status into a send of this number; `None` if there is no such send.
     async fn merge_into_send(
         &self,
         id: &MessageId,
         phone: &PhoneNumberId,
-        key: &StatusKey,
-        fact: &StatusFact,
+        told: Told<'_>,
     ) -> Stored<Option<Message>> {
-        let change = merging("attribute_exists(#sendState) AND #phoneNumberId = :phone", key, fact)?
-            .value("phone", s(phone.as_ref()));
+        let is_ours = |item: &Item| {
+            item.contains_key("sendState") && text(item, "phoneNumberId") == Some(phone.as_ref())
+        };
+        let condition = "attribute_exists(#sendState) AND #phoneNumberId = :phone";
+        let change = |condition: &str| Expression::when(condition).value("phone", s(phone.as_ref()));
         // Refused, there is either no such send, or the status is no news: the item says which.
         let (Write::Done(item) | Write::Refused(item)) =
-            self.0.update(UPDATE, (KEY, id.as_ref()), change).await?;
-        let is_ours = item.contains_key("sendState") && text(&item, "phoneNumberId") == Some(phone.as_ref());
-        if is_ours { record::message(item).map(Some) } else { Ok(None) }
+            self.tell(id.as_ref(), told, condition, change, is_ours).await?;
+        if is_ours(&item) { record::message(item).map(Some) } else { Ok(None) }
     }
 
-    /// Leaves a status under its wamid until the message is known; answers the message if it is.
+    /// Leaves a status under its wamid until the message is known.
     async fn leave_under_wamid(
         &self,
         phone: &PhoneNumberId,
         status: &StatusEvent,
         expires_at: Option<Timestamp>,
-    ) -> Stored<Option<MessageId>> {
-        let change = merging("attribute_not_exists(#pointsTo)", &status.key, &status.fact)?
-            .set("phoneNumberId", s(phone.as_ref()));
-        let change = match expires_at {
-            Some(at) => change.set("expiresAt", seconds(at)),
-            None => change,
+    ) -> Stored<Left> {
+        let change = |condition: &str| {
+            let change = Expression::when(condition).set("phoneNumberId", s(phone.as_ref()));
+            match expires_at {
+                Some(at) => change.set("expiresAt", seconds(at)),
+                None => change,
+            }
         };
-        match self.0.update(UPDATE, (KEY, &wamid_key(&status.wamid)), change).await? {
-            Write::Done(_) => Ok(None),
-            Write::Refused(known) => text(&known, "pointsTo")
-                .map(|id| id.parse().map_err(|e| StoreError::corrupt("messages", e)))
-                .transpose(),
+        let is_waiting = |item: &Item| !item.contains_key("pointsTo");
+        let key = wamid_key(&status.wamid);
+        let (Write::Done(item) | Write::Refused(item)) =
+            self.tell(&key, Told::of(status), "attribute_not_exists(#pointsTo)", change, is_waiting).await?;
+        match text(&item, "pointsTo") {
+            None => Ok(Left::Waiting { body_kept: item.contains_key(&body_attribute(&status.fact.hash)) }),
+            Some(id) => id.parse().map(Left::Known).map_err(|e| StoreError::corrupt("messages", e)),
         }
     }
 
@@ -141,8 +229,14 @@ impl Messages {
     }
 
     async fn merge_waiting(&self, id: &MessageId, phone: &PhoneNumberId, waiting: &Statuses) -> Stored<()> {
+        let with_body = |fact: &StatusFact| waiting.bodies().find(|(hash, _)| *hash == fact.hash);
         for (key, fact) in waiting.iter() {
-            self.merge_into_send(id, phone, key, fact).await?;
+            let told = Told { fact: Some((key, fact)), body: with_body(fact) };
+            self.merge_into_send(id, phone, told).await?;
+        }
+        let is_told = |hash: &str| waiting.iter().any(|(_, fact)| fact.hash == hash);
+        for body in waiting.bodies().filter(|(hash, _)| !is_told(hash)) {
+            self.merge_into_send(id, phone, Told { fact: None, body: Some(body) }).await?;
         }
         Ok(())
     }
@@ -150,7 +244,7 @@ impl Messages {
 
 /// Makes a send an accepted one.
 pub(super) fn accepted(change: Expression, wamid: &Wamid) -> Expression {
-    change
+    resolved(change)
         .set("sendState", s("accepted"))
         .set_if_missing("wamid", s(wamid.as_ref()))
         .remove("sendUntil")

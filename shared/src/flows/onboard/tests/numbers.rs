@@ -117,5 +117,5 @@ async fn a_number_that_meta_does_not_show_as_connected_is_not_active() {
         .fail_next("register", GraphFault::Refused(refusal(400, 133_008, "Too many PIN guesses")));
     let open = signup.run().await;
     assert_eq!(stopped_by(&open), (Some(Step::PhoneRegistered), "pin_locked"));
-    assert_eq!(signup.client().status, ClientStatus::Onboarding);
+    assert_eq!(signup.client().status(), ClientStatus::Onboarding);
 }

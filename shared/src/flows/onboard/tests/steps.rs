@@ -26,7 +26,7 @@ async fn a_solution_partner_does_every_step_in_order_and_the_client_is_ready() {
     assert!(pin_saved.is_some(), "the PIN is stored before register");
     let client = signup.client();
     assert_eq!(
-        (client.status, &client.waba_id, &client.business_id),
+        (client.status(), &client.waba_id, &client.business_id),
         (ClientStatus::Active, &signup.it.waba_id, &signup.it.business_id)
     );
     assert_eq!(client.verified_name.as_deref(), Some("Corner Bakery 1"));
@@ -124,7 +124,7 @@ async fn an_onboarding_that_nobody_finished_expires_and_calls_nobody_any_more() 
     let ended = signup.schedule(crate::domain::onboarding::LIFETIME).await;
     assert_eq!((ended.status, ended.next_try_at), (OnboardingStatus::Expired, None));
     assert_eq!(signup.world.graph.with(|meta| meta.calls.len()), calls);
-    assert_eq!(signup.client().status, ClientStatus::Onboarding);
+    assert_eq!(signup.client().status(), ClientStatus::Onboarding);
 }
 
 #[tokio::test]
