@@ -24,15 +24,30 @@ def end_group():
     os.killpg(0, signal.SIGKILL)
 
 
+def fail_alone(invoke):
+    """A process whose start failed fails its own call, as in Lambda. The emulator would kill all processes
+    of the function for that, and those that start in their place kill each other on and on."""
+
+    def call(worker, *arguments, **options):
+        try:
+            return invoke(worker, *arguments, **options)
+        except Exception as error:  # whatever it is, the emulator reports it as the function's
+            payload = {"errorMessage": str(error), "errorType": "Runtime.ExitError"}
+            return {"status": "error", "error": str(error), "error_payload": payload, "log": ""}
+
+    return call
+
+
 def main():
     # Its own group: Ctrl-C in the terminal reaches the launcher alone, and the group is ours to end.
     os.setpgid(0, 0)
     threading.Thread(target=end_with_launcher, daemon=True).start()
     from ministack.app import main as ministack
-    from ministack.core.lambda_runtime import Worker
+    from ministack.core.lambda_runtime import ProvidedWorker, Worker
 
     # After each call the emulator waits 50 ms for a log line. Ours go to files (see deploy.py).
     Worker._drain_stderr_bounded = lambda *_arguments, **_options: ""
+    ProvidedWorker.invoke = fail_alone(ProvidedWorker.invoke)
     sys.argv = ["ministack"]
     try:
         ministack()

@@ -239,15 +239,16 @@ fn invalid_message(error: InvalidDraft) -> ApiError {
 
 /// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.
 fn respond(order: &Order, delivery: Delivery, now: Timestamp) -> Result<Response<Body>, ApiError> {
-    let queued = |status: &str| {
-        Ok(answer(StatusCode::ACCEPTED, &json!({"messageId": order.id, "wamid": null, "status": status})))
-    };
     match delivery {
         Delivery::Accepted(wamid) => {
             Ok(answer(StatusCode::OK, &json!({"messageId": order.id, "wamid": wamid, "status": "accepted"})))
         }
-        Delivery::Uncertain => queued("uncertain"),
-        Delivery::InProgress(_) => queued("queued"),
+        Delivery::Uncertain => {
+            let uncertain = json!({"messageId": order.id, "wamid": null, "status": "uncertain"});
+            Ok(answer(StatusCode::ACCEPTED, &uncertain))
+        }
+        // Not an answer to keep: whoever makes the call may have died, and then it ends as uncertain.
+        Delivery::InProgress(_) => Err(named(order, still_sending())),
         Delivery::NoToken(None) => Err(reconnect()),
         Delivery::NoToken(Some(error)) => Err(named(order, reconnect().with_meta(&error))),
         Delivery::Held(held) => Err(match held.error {
@@ -263,6 +264,15 @@ fn respond(order: &Order, delivery: Delivery, now: Timestamp) -> Result<Response
 /// The message is in the history, with what became of it.
 fn named(order: &Order, error: ApiError) -> ApiError {
     error.with_member("messageId", order.id.as_ref())
+}
+
+fn still_sending() -> ApiError {
+    ApiError::conflict(
+        "request_running",
+        "An earlier request with this Idempotency-Key may still be sending the message.",
+        "Send it again in some seconds: it says how that ended.",
+    )
+    .retryable()
 }
 
 fn reconnect() -> ApiError {

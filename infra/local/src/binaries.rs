@@ -35,7 +35,12 @@ pub(crate) async fn build(progress: Progress) -> Result<PathBuf> {
     if !status.success() {
         bail!("the functions could not be built: see cargo's messages above");
     }
-    Ok(target.join("debug"))
+    folder()
+}
+
+/// The folder that holds the binaries once they are built.
+pub(crate) fn folder() -> Result<PathBuf> {
+    Ok(target_dir()?.join("debug"))
 }
 
 /// The packages under `functions`, which are also the binaries' names.

@@ -60,13 +60,13 @@ impl Emulator {
         move_state(dir, state, &endpoint)?;
         let mut process = Command::new(python)
             .arg(crate::root().join("infra/local/run_ministack.py"))
-            // The functions inherit the emulator's environment, so it gets only what is named here.
+            // The functions inherit the emulator's environment, so it gets only what is named here. No
+            // AWS_ENDPOINT_URL: it would replace the one that the template gives them.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", dir.file("tmp"))
             .env("TMPDIR", dir.file("tmp"))
             .envs(CREDENTIALS)
-            .env("AWS_ENDPOINT_URL", &endpoint)
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
@@ -86,6 +86,11 @@ impl Emulator {
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Its process id; `None` if it ended.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Returns when it ends, which it should not by itself.

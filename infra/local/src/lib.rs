@@ -18,6 +18,7 @@ pub mod recovery;
 mod sam_env;
 mod settings;
 mod simulator;
+pub mod soak;
 mod stack;
 mod state_dir;
 mod tokens;

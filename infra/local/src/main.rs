@@ -2,10 +2,12 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
+use switchboard::soak::Soak;
 use switchboard::{BOTS, Options, Ports, Stack, StackInfo, recovery};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +31,18 @@ enum Action {
     Up,
     /// Sign a client up, write to it as a customer, show the answer; starts everything for that unless it runs.
     Demo,
+    /// Load, faults and killed processes on a stack of its own; then account for everything that was taken.
+    Soak {
+        /// How long the load lasts.
+        #[arg(long, default_value_t = 5.0)]
+        minutes: f64,
+        /// Customers' messages a second; without it, as many as this machine sustains.
+        #[arg(long)]
+        rate: Option<f64>,
+        /// The same seed fails the same things at the same times.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Print a day's token of a local caller: "admin" or a bot.
     Token {
         /// "admin", "demo-bakery" or "demo-florist".
@@ -37,7 +51,7 @@ enum Action {
     /// Put dead letters back on their queue, in the running stack: docs/recovery.md.
     Redrive(recovery::Redrive),
     /// Run stored messages, events or quarantined webhooks through ingest again, in the running stack.
-    Replay(recovery::Replay),
+    Replay(Box<recovery::Replay>),
 }
 
 #[tokio::main]
@@ -56,6 +70,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     let options = Options { ports, fresh: arguments.fresh, ..Options::default() };
     if let Some(Action::Token { caller }) = arguments.command {
         return say(&switchboard::token(&options, &caller)?);
+    }
+    if let Some(Action::Soak { minutes, rate, seed }) = arguments.command {
+        return soak(minutes, rate, seed, arguments.port_base.map(Ports::base).transpose()?).await;
     }
     match &arguments.command {
         Some(Action::Redrive(wanted)) => {
@@ -90,6 +107,21 @@ async fn run(arguments: Arguments) -> Result<()> {
     };
     let stopped = stack.stop().await;
     outcome.and(stopped)
+}
+
+async fn soak(minutes: f64, rate: Option<f64>, seed: Option<u64>, ports: Option<Ports>) -> Result<()> {
+    anyhow::ensure!(rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    let lasts = Duration::try_from_secs_f64(minutes * 60.0).context("--minutes must be above 0")?;
+    let seed = seed.unwrap_or_else(Soak::any_seed);
+    let soak = Soak { rate, ports: ports.unwrap_or(Ports::Free), ..Soak::new(lasts, seed) };
+    let mut stop = Stop::listen()?;
+    let report = tokio::select! {
+        report = soak.run() => report?,
+        () = stop.asked() => anyhow::bail!("the soak was stopped"),
+    };
+    say(&format!("\n{report}"))?;
+    anyhow::ensure!(report.is_clean(), "something was lost, doubled or left open");
+    Ok(())
 }
 
 /// Ctrl-C, or the polite signal of whoever started us.

@@ -106,6 +106,11 @@ impl Stack {
         }
     }
 
+    /// The local cloud's process, which starts the functions' processes; `None` if it ended.
+    pub(crate) fn emulator_process(&self) -> Option<u32> {
+        self.emulator.process()
+    }
+
     /// Stops everything that was started; what it holds is kept for the next start.
     pub async fn stop(self) -> Result<()> {
         let Self { dir, emulator, simulator, _front: server, .. } = self;

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test crate")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard::{Options, Ports, Stack, StackInfo};
@@ -53,7 +54,7 @@ async fn operate(stack: &StackInfo) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_roles_suffice_for_a_signup_an_answer_the_history_and_recovery() {
+async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_off_boarding() {
     let temp = tempfile::tempdir().unwrap();
     let options = Options {
         state_dir: temp.path().to_path_buf(),
@@ -85,5 +86,23 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_and_recovery() {
     assert_eq!((&answers[1]["moved"], &answers[2]["archived"]), (&1.into(), &1.into()), "{answers:?}");
     assert_eq!((&answers[3]["moved"], &answers[3]["fromArchive"]), (&1.into(), &1.into()), "{answers:?}");
     assert!(answers[6]["replayed"].as_u64() > Some(0), "{answers:?}");
+
+    let sim = format!("{}/_sim", stack.info.meta_url);
+    let wabas = async || {
+        let state: Value = http.get(format!("{sim}/state")).send().await.unwrap().json().await.unwrap();
+        state["wabas"].as_array().unwrap().clone()
+    };
+    let waba = wabas().await.into_iter().find(|waba| waba["funded"] == true).unwrap();
+    let remove = format!("{sim}/wabas/{}/remove", waba["id"].as_str().unwrap());
+    assert_eq!(http.post(remove).json(&json!({"tokenSurvives": true})).send().await.unwrap().status(), 200);
+    // The schedule comes each minute.
+    let off_boarded = async || {
+        while wabas().await.iter().any(|w| w["id"] == waba["id"] && w["subscribedApps"] != json!([])) {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(180), off_boarded()).await;
+    assert_eq!(refusals(&stack.info), Vec::<String>::new());
+    in_time.unwrap();
     stack.stop().await.unwrap();
 }

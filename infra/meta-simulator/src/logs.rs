@@ -46,6 +46,9 @@ pub(crate) struct Delivery {
     pub(crate) status: Option<u16>,
     pub(crate) ms: u64,
     pub(crate) field: String,
+    /// What it holds: the wamid of each message, and `wamid:state` of each status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elements: Vec<String>,
 }
 
 /// An entry that knows when it was made.

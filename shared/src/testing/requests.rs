@@ -91,9 +91,13 @@ impl Sample {
     }
 }
 
-/// What has a meaning of its own in a query, as its code.
+/// A value as a browser writes it into a query.
 fn escaped(value: &str) -> String {
-    value.replace('%', "%25").replace('#', "%23").replace('&', "%26").replace('+', "%2B").replace(' ', "%20")
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    value.bytes().map(byte).collect()
 }
 
 /// Status and JSON body of what leaves the function; null without a body.

@@ -258,3 +258,29 @@ async fn a_page_full_of_a_former_owners_messages_leads_on_to_ones_own() {
     }
     assert_eq!(all, ["wamid.OWN"]);
 }
+
+#[tokio::test]
+async fn a_cursor_leads_on_from_any_message_whatever_its_id() {
+    let world = World::new();
+    let (client, _) = world.active_client(&bot(), 1).await;
+    let mut expected = Vec::new();
+    for (n, tail) in
+        ["#", "##1#", "%23", "a b", "+", "&cursor=x", "ä😀", "\"", "/?=", "\u{202e}", "'"].iter().enumerate()
+    {
+        if n % 3 == 0 {
+            world.clock.advance(Duration::from_millis(1));
+        }
+        expected.push(received(&world, &client, &format!("wamid.{tail}"), CUSTOMER).await);
+    }
+    expected.sort_by_key(|message| std::cmp::Reverse(message.time_key()));
+    let expected: Vec<String> = expected.into_iter().map(|message| message.id.to_string()).collect();
+    for limit in ["1", "2", "3", "100"] {
+        let (mut all, mut cursor) = (Vec::new(), Some(String::new()));
+        while let Some(before) = cursor {
+            let (page, next) = ids(&world, &[("limit", limit), ("cursor", &before)]).await;
+            all.extend(page);
+            cursor = next;
+        }
+        assert_eq!(all, expected, "pages of {limit}");
+    }
+}

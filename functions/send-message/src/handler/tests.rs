@@ -318,6 +318,21 @@ async fn a_request_that_died_at_any_call_is_continued_and_never_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_send_whose_outcome_was_not_recorded_is_running_and_then_uncertain_and_never_queued_for_good() {
+    let desk = Desk::new().await;
+    desk.world.steps.fault_next("finish_send (message)", Fault::FailBefore);
+    assert!(desk.send(&keyed("k", "Hi")).await.is_err());
+    desk.world.clock.advance(Duration::from_secs(1));
+    let (status, problem) = answered(desk.send(&keyed("k", "Hi")).await);
+    assert_eq!((status, problem["code"].as_str()), (409, Some("request_running")));
+    assert_eq!(problem["retryable"].as_bool(), Some(true));
+    desk.world.clock.advance(CLAIM);
+    let (status, answer) = answered(desk.send(&keyed("k", "Hi")).await);
+    assert_eq!((status, answer["status"].as_str()), (202, Some("uncertain")));
+    assert_eq!(desk.sent(), ["Hi"]);
+}
+
+#[tokio::test]
 async fn a_key_that_came_free_sends_what_the_new_body_says() {
     let desk = Desk::new().await;
     desk.world.graph.fail_next("send", GraphFault::NotSent);

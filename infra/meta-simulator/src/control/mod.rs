@@ -73,21 +73,22 @@ async fn webhook(State(world): State<Arc<World>>, headers: HeaderMap, body: Byte
     };
     let at = clock::rfc3339(clock::wall_ms());
     let attempt = webhooks::post_raw(&world, &url, body.clone(), signature.as_deref()).await;
+    let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
     world.deliveries.push(Delivery {
         at,
         url,
         attempt: 1,
         status: attempt.status,
         ms: attempt.ms,
-        field: first_field(&body),
+        field: first_field(&parsed),
+        elements: webhooks::elements(&parsed),
     });
     Ok(Json(json!({"status": attempt.status, "ms": attempt.ms})))
 }
 
 /// The `field` of a body's first change; empty if it has none.
-fn first_field(body: &[u8]) -> String {
-    let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
-    parsed["entry"][0]["changes"][0]["field"].as_str().unwrap_or_default().to_owned()
+fn first_field(body: &Value) -> String {
+    body["entry"][0]["changes"][0]["field"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn add_fault(State(world): State<Arc<World>>, body: Bytes) -> Reply {

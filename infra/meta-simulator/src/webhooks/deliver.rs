@@ -1,5 +1,6 @@
 //! POSTs to the callback URL, and the GET handshake before it is used.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,17 @@ pub(crate) struct Attempt {
     pub(crate) ms: u64,
 }
 
+/// One webhook, ready to be sent.
+pub(super) struct Parcel {
+    pub(super) body: Bytes,
+    pub(super) field: Cow<'static, str>,
+    /// For the log.
+    pub(super) elements: Vec<String>,
+}
+
 /// Delivers until the answer is 200, the tries are used up, or the simulator was reset or stopped.
-pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, body: Bytes, field: &str) {
+pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, parcel: Parcel) {
+    let Parcel { body, field, elements } = parcel;
     let signature = wire::signature(&world.config.app_secret, &body);
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=TRIES {
@@ -44,7 +54,8 @@ pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, body
             attempt,
             status: outcome.status,
             ms: outcome.ms,
-            field: field.to_owned(),
+            field: field.to_string(),
+            elements: elements.clone(),
         });
         if outcome.status == Some(200) {
             return;
@@ -55,7 +66,7 @@ pub(super) async fn deliver(world: &Arc<World>, generation: u64, url: &str, body
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    tracing::warn!(field, "a webhook was given up: the callback did not answer 200 in {TRIES} tries");
+    tracing::warn!(%field, "a webhook was given up: the callback did not answer 200 in {TRIES} tries");
 }
 
 /// One POST of these very bytes.

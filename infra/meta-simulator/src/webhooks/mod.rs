@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use crate::state::State;
 use crate::world::World;
 
+use self::deliver::Parcel;
+
 /// What a change of state causes, done once the state is unlocked.
 pub(crate) enum Effect {
     /// One webhook.
@@ -87,6 +89,19 @@ impl Post {
     }
 }
 
+/// The ids of the messages in a webhook, and `id:state` of its statuses.
+pub(crate) fn elements(body: &Value) -> Vec<String> {
+    let each = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let id = |item: &Value| item["id"].as_str().map(str::to_owned);
+    let mut found = Vec::new();
+    for change in each(body, "entry").iter().flat_map(|entry| each(entry, "changes")) {
+        found.extend(each(&change["value"], "messages").iter().filter_map(id));
+        let status = |item: &Value| Some(format!("{}:{}", id(item)?, item["status"].as_str()?));
+        found.extend(each(&change["value"], "statuses").iter().filter_map(status));
+    }
+    found
+}
+
 /// Starts all effects; they run on their own.
 pub(crate) fn start(world: &Arc<World>, effects: Vec<Effect>) {
     for effect in effects {
@@ -110,10 +125,13 @@ fn start_post(world: &Arc<World>, post: Post) {
         tokio::time::sleep(post.after).await;
         let url = post.url(&world.state(), world.webhook_url());
         let Some(url) = url else { return };
-        let body = axum::body::Bytes::from(wire::encode(&post.body()));
+        let content = post.body();
+        let body = axum::body::Bytes::from(wire::encode(&content));
+        let elements = elements(&content);
         for _ in 0..post.copies {
-            let (world, url, body, field) = (world.clone(), url.clone(), body.clone(), post.field.clone());
-            tokio::spawn(async move { deliver::deliver(&world, generation, &url, body, &field).await });
+            let (world, url, field) = (world.clone(), url.clone(), post.field.clone());
+            let parcel = Parcel { body: body.clone(), field, elements: elements.clone() };
+            tokio::spawn(async move { deliver::deliver(&world, generation, &url, parcel).await });
         }
     });
 }

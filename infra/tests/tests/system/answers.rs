@@ -169,10 +169,17 @@ async fn a_lost_answer_of_meta_is_not_sent_again(world: &World) -> Result<()> {
         ensure!(answer["sending"] == "accepted", "{answer}");
         let asked = find(&history, "direction", "inbound")?;
         ensure!(asked["answer"]["state"] == "answered", "{asked}");
+        ensure!(asked["answer"]["messageId"] == answer["messageId"], "{asked} {answer}");
+        ensure!(answer["statuses"]["read"].is_string(), "{answer}");
+        ensure!(history.len() == 2 && history[0] == *answer, "the history ends otherwise: {history:?}");
         Ok(())
     })
     .await?;
     ensure!(client.shown_to(&customer).await?.len() == 1, "it was sent twice");
+    // Nothing is left that would send it later: the next message gets its own answer and no other.
+    client.hears(&customer, "And once more").await?;
+    client.answers(&customer, 2).await?;
+    ensure!(client.settled(&customer).await?.len() == 4, "not two questions with an answer each");
     Ok(())
 }
 

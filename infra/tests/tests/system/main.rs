@@ -5,6 +5,7 @@
 //! wrote stays in the target folder until the next run; a failure says where.
 #![allow(clippy::unwrap_used, reason = "a test program")]
 
+mod accounts;
 mod answers;
 mod browser;
 mod chromium;
@@ -19,6 +20,7 @@ mod recovery;
 mod refusals;
 mod secrets;
 mod sending;
+mod stops;
 mod support;
 mod tenants;
 mod webhooks;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         // Those that must be alone come first: everybody waits for them.
         exchange::cases(),
         outages::cases(),
+        accounts::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         recovery::cases(),
         answers::cases(),
         sending::cases(),
+        stops::cases(),
         webhooks::cases(),
         tenants::cases(),
         refusals::cases(),

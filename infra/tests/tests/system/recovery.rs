@@ -98,7 +98,7 @@ async fn quarantined(world: &World, phone: &str, wamid: &str, reason: &str) -> R
     .to_string();
     let (id, raw) = (sha256(body.as_bytes()), Raw::Plain(body));
     let item = Quarantined { id: id.clone(), reason: reason.to_owned(), received_at: Timestamp::now(), raw };
-    world.cloud.tables().quarantine(&item).await?;
+    Quarantine::quarantine(&world.cloud.tables(), &item).await?;
     Ok(id)
 }
 

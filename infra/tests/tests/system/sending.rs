@@ -152,6 +152,11 @@ async fn a_lost_answer_is_uncertain_and_the_status_resolves_it(world: &World) ->
     let phone = client.shown_to(&customer).await?;
     let on_phone: Vec<&Value> = phone.iter().filter(|m| m["message"]["text"]["body"] == "Perhaps").collect();
     ensure!(on_phone.len() == 1 && on_phone[0]["wamid"] == resolved["wamid"], "{on_phone:?}, {resolved}");
+    // The key, asked again after the proof, still sends nothing.
+    client.api.post_with_key(SEND, &key, &body).await?.with_status(202)?;
+    let history = client.history(&customer).await?;
+    ensure!(history[0]["wamid"] == resolved["wamid"], "the history ends otherwise: {history:?}");
+    ensure!(shown(&client, &customer, "Perhaps").await? == 1, "sent twice");
     Ok(())
 }
 

@@ -109,7 +109,8 @@ impl Court<'_> {
             NoAnswer::SendUncertain => {
                 !matches!(sending, None | Some(Sending::Accepted | Sending::Refused(_)))
             }
-            NoAnswer::RefusedByMeta => matches!(sending, Some(Sending::Refused(_))),
+            // What Meta wants tried twice more at most stays unsent.
+            NoAnswer::RefusedByMeta => matches!(sending, Some(Sending::Refused(_) | Sending::NotSent)),
             NoAnswer::ModelFailed | NoAnswer::GivenUp => self.long_outage,
             _ => false,
         }

@@ -70,7 +70,7 @@ pub enum Job {
     /// Put dead letters back on their queue.
     Redrive(RedriveRequest),
     /// Run stored elements through ingest again.
-    Replay(ReplayRequest),
+    Replay(Box<ReplayRequest>),
 }
 
 /// Why a job did not run to its end.

@@ -10,7 +10,7 @@ use crate::domain::client::Client;
 use crate::domain::letter::{DeadQueue, Letter};
 use crate::domain::parcel::Parcel;
 use crate::domain::raw::sha256;
-use crate::flows::testing::{CUSTOMER, FAULTS, Process, bot, message, parcel, text, webhook};
+use crate::flows::testing::{CUSTOMER, FAULTS, Process, bot, message, parcel, text, until_due, webhook};
 use crate::testing::{CountingRandom, Fault, FixedClock, MemoryQueues, MemoryStore, Parts, Tables, World};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -98,6 +98,7 @@ impl Scene {
             process.ingest(&self.world).parcel(&parcel.item).await.unwrap();
         }
         for nudge in self.world.queues.take_answers() {
+            until_due(&self.world, &nudge.item.message_id);
             process.reply(&self.world).nudge(&nudge.item).await.unwrap();
         }
     }

@@ -36,10 +36,7 @@ async fn receive(world: &World, bodies: &[String]) {
 /// One element of a webhook: its number is its identity.
 #[derive(Debug, Clone, Copy)]
 enum Element {
-    Message {
-        n: u8,
-        customer: u8,
-    },
+    Message(u8),
     Status {
         message: u8,
         state: &'static str,

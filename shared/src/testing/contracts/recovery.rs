@@ -198,7 +198,7 @@ fn parcels(ids: &Ids) -> Vec<Parcel> {
     let body = |n: u32| Parcel {
         content: Content::Body(format!("{{\"{}\":\"é\\n\"}}", ids.text(n))),
         received_at: at(i64::from(n)),
-        silent: n % 3 == 0,
+        silent: n.is_multiple_of(3),
     };
     let header = PartHeader { name: ids.text(100), index: 1, count: 2 };
     let content = Content::Part { header, base64: "QUJD".repeat(50_000) };

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Property = fn(&[u8]);
+
 /// Each property with the name of its fuzz target.
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+const TARGETS: [(&str, Property); 6] = [
     ("webhook", webhook),
     ("envelope", envelope),
     ("signature", signature),

@@ -1,5 +1,4 @@
 use super::MemoryStore;
-use crate::domain::Timestamp;
 use crate::error::StoreError;
 use crate::ports::{AccountEvent, EmptyQuarantine, ListEvents, Page, Quarantined, Shelf};
 
@@ -76,7 +75,7 @@ impl ListEvents for MemoryStore {
         limit: usize,
     ) -> Result<Page<AccountEvent>, StoreError> {
         let key = |event: &AccountEvent| {
-            let at = event.dated.then_some(event.at).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
+            let at = if event.dated { event.at.as_millisecond() } else { 0 };
             format!("{}#{at:015}#{}", event.kind, event.hash)
         };
         self.run("events_of", |tables| {

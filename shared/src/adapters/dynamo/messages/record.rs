@@ -280,3 +280,30 @@ fn status_fact(value: &AttributeValue) -> Stored<StatusFact> {
     let hash = record.rank.split_once(' ').map_or("", |(_, hash)| hash);
     Ok(StatusFact { at: record.at.0, hash: hash.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Timestamp;
+
+    proptest! {
+        #[test]
+        fn statuses_come_back_from_their_attributes_as_they_were(
+            told in prop::collection::vec(("[^#\\p{Cc}]{1,64}", prop::option::of("\\PC{1,40}"), 0..9i64), 0..9),
+        ) {
+            let mut statuses = Statuses::default();
+            for (state, participant, at) in told {
+                let body = format!("{{\"at\":{at},\"of\":\"{state}\"}}");
+                let fact = StatusFact::new(Timestamp::from_millisecond(at).unwrap(), &body);
+                statuses.keep(fact.hash.clone(), body);
+                statuses.merge(StatusKey { state, participant }, fact);
+            }
+            let facts = statuses.iter().map(|(k, fact)| (status_attribute(k), status_value(fact).unwrap()));
+            let bodies = statuses.bodies().map(|(h, body)| (body_attribute(h), AttributeValue::S(body.to_owned())));
+            let item: Item = facts.chain(bodies).collect();
+            prop_assert_eq!(super::statuses(&item).unwrap(), statuses);
+        }
+    }
+}

@@ -79,6 +79,7 @@ async fn a_removed_clients_messages_are_kept_and_not_answered() {
     inbox.account_event(5, "account_update", event("PARTNER_REMOVED")).await;
     inbox.receive(json!({"messages": [inbox.text("wamid.LATE")]})).await.unwrap();
     for delayed in inbox.world.queues.take_answers() {
+        until_due(&inbox.world, &delayed.item.message_id);
         inbox.process.reply(&inbox.world).nudge(&delayed.item).await.unwrap();
     }
     let known = message(&inbox.world, "wamid.LATE");
