@@ -246,7 +246,11 @@ impl<'p> Engine<'p> {
             });
         }
         at_rest(&self.world, &self.outside)?;
-        if self.plan.seed % SEARCHED == 0 { nothing_shown(&self.world, &self.outside) } else { Ok(()) }
+        if self.plan.seed.is_multiple_of(SEARCHED) {
+            nothing_shown(&self.world, &self.outside)
+        } else {
+            Ok(())
+        }
     }
 
     /// On to the next thing that happens.
@@ -527,7 +531,7 @@ impl<'p> Engine<'p> {
     fn collect(&mut self) {
         let millis = |delay: Duration| Millis::try_from(delay.as_millis()).expect("minutes");
         for sent in self.world.queues.take_inbound() {
-            if self.plan.seed % SEARCHED == 0 {
+            if self.plan.seed.is_multiple_of(SEARCHED) {
                 self.outside.said.push(format!("{:?}", sent.item));
             }
             self.inbound.send(sent.item, self.now + millis(sent.delay));
