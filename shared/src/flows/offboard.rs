@@ -12,10 +12,10 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::grant::Grant;
-use crate::domain::ids::{AllocationId, OffboardingId};
+use crate::domain::ids::{AllocationId, OffboardingId, PhoneNumberId};
 use crate::domain::meta_error::{MetaError, Remedy};
 use crate::domain::offboarding::{OffStep, Offboarding};
-use crate::domain::onboarding::Claims;
+use crate::domain::onboarding::{Claims, LIFETIME};
 use crate::domain::seal::SealContext;
 use crate::domain::secret::AccessToken;
 use crate::error::{Chain, GraphError, StoreError};
@@ -75,6 +75,9 @@ enum Open {
     /// It must wait for something.
     #[error("{0}")]
     Wait(&'static str),
+    /// A client of the business is signing up: whether it needs what is to go is known when that has ended.
+    #[error("{0} is signing up")]
+    SigningUp(PhoneNumberId),
 }
 
 /// What a step did, in ids and words.
@@ -125,7 +128,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
     }
 
     async fn leased(&self, mut it: Offboarding) -> Result<(), StoreError> {
-        let mut problem = None;
+        let (mut problem, mut is_stuck) = (None, false);
         for step in OffStep::ALL {
             if it.is_past(step) {
                 continue;
@@ -136,21 +139,24 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
                     it.end(step, how, self.clock.now());
                 }
                 // The others go on: a dead token must not keep the credit alive.
-                Err(open) => problem = Some(format!("{step:?}: {}", Chain(&open))),
+                Err(open) => {
+                    is_stuck |= !matches!(open, Open::SigningUp(_));
+                    problem = Some(format!("{step:?}: {}", Chain(&open)));
+                }
             }
         }
         it.tried(problem, self.settings.retry, self.clock.now());
-        self.report(&it);
+        self.report(&it, is_stuck);
         if !self.store.save_offboarding(&it).await? {
             tracing::warn!(offboarding.id = %it.id, "another run was faster");
         }
         Ok(())
     }
 
-    fn report(&self, it: &Offboarding) {
+    fn report(&self, it: &Offboarding, is_stuck: bool) {
         let problem = it.problem.as_deref();
         match problem {
-            Some(_) if it.attempts >= ALARM_AFTER => {
+            Some(_) if is_stuck && it.attempts >= ALARM_AFTER => {
                 tracing::warn!(metric = metric::OFFBOARDING_STUCK, offboarding.id = %it.id, attempts = it.attempts, problem, "off-boarding does not end");
             }
             Some(_) => tracing::info!(offboarding.id = %it.id, problem, "off-boarding goes on later"),
@@ -166,11 +172,27 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         }
     }
 
-    /// The clients of the business that are still, or again, with us.
-    async fn living(&self, it: &Offboarding) -> Result<Vec<Client>, StoreError> {
-        let mut clients = self.store.clients_of_business(&it.business_id).await?;
-        clients.retain(|client| client.status() != ClientStatus::Inactive);
-        Ok(clients)
+    /// Who of the business is still, or again, with us and needs what is to go. Asked before each step, because
+    /// it may change.
+    async fn user(
+        &self,
+        it: &Offboarding,
+        needs: impl Fn(&Client) -> bool,
+    ) -> Result<Option<PhoneNumberId>, Open> {
+        let clients = self.store.clients_of_business(&it.business_id).await?;
+        let now = self.clock.now();
+        let mut signing_up = None;
+        for client in clients.into_iter().filter(needs) {
+            match client.status() {
+                ClientStatus::Active | ClientStatus::Suspended => return Ok(Some(client.phone_number_id)),
+                // One that nobody finished holds nothing up.
+                ClientStatus::Onboarding if client.signed_up_at + LIFETIME > now => {
+                    signing_up = Some(client.phone_number_id);
+                }
+                ClientStatus::Onboarding | ClientStatus::Inactive => {}
+            }
+        }
+        signing_up.map_or(Ok(None), |phone| Err(Open::SigningUp(phone)))
     }
 
     /// Revoking takes the credit from all accounts of the business, so nobody else may need it.
@@ -178,8 +200,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         if self.settings.partner == Partner::TechProvider {
             return Ok("not ours: clients pay Meta themselves".to_owned());
         }
-        if let Some(other) = self.living(it).await?.first() {
-            return Ok(format!("kept: {} uses it", other.phone_number_id));
+        if let Some(user) = self.user(it, |_| true).await? {
+            return Ok(format!("kept: {user} uses it"));
         }
         let mut found = self.graph.allocations(&it.business_id).await?;
         if let Some(stored) = self.stored_allocation(it).await?
@@ -219,8 +241,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
 
     /// With the client's token, which may be dead by now: then Meta has ended what it opened.
     async fn unsubscribe(&self, it: &Offboarding) -> Ended {
-        if let Some(other) = self.living(it).await?.iter().find(|client| client.waba_id == it.waba_id) {
-            return Ok(format!("kept: {} uses it", other.phone_number_id));
+        if let Some(user) = self.user(it, |client| client.waba_id == it.waba_id).await? {
+            return Ok(format!("kept: {user} uses it"));
         }
         let Some(token) = self.token(it).await? else { return Ok("no token left".to_owned()) };
         let result = match self.graph.is_subscribed(&it.waba_id, &token).await {
@@ -257,14 +279,13 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         }
         // The grant first: a token that is stored after this has another version, and stays.
         let grant = self.store.grant(&it.grant_id).await?;
-        let living = self.living(it).await?;
-        let is_back = living.iter().any(|client| client.phone_number_id == it.phone_number_id);
+        let is_back = self.user(it, |client| client.phone_number_id == it.phone_number_id).await?.is_some();
         if !is_back {
             self.store.forget_pin(&it.phone_number_id, &it.onboarding_id, now).await?;
             self.forget_typed_pin(it).await?;
         }
-        if living.iter().any(|client| client.grant_id == it.grant_id) {
-            return Ok("token kept: another client uses it".to_owned());
+        if let Some(user) = self.user(it, |client| client.grant_id == it.grant_id).await? {
+            return Ok(format!("token kept: {user} uses it"));
         }
         match grant {
             Some(grant) if grant.token.is_some() => self.forget_token(grant, now).await,

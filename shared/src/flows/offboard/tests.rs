@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::account::{Change, Noted, Removal};
-use crate::domain::ids::PhoneNumberId;
 use crate::domain::onboarding::OnboardingStatus;
 use crate::flows::testing::{PAST_ALL_CLAIMS, bot, offboard, settings, solution_partner};
 use crate::ports::NoteAccounts;
@@ -165,6 +164,27 @@ async fn another_account_of_the_business_keeps_the_credit_and_not_the_subscripti
     leaver.leave().await;
     assert_eq!(leaver.schedule().await.next_try_at, None);
     assert_eq!((leaver.allocations(), leaver.is_subscribed(), leaver.has_token()), (1, false, true));
+}
+
+#[tokio::test]
+async fn a_signup_at_work_holds_up_what_it_may_need_until_it_has_ended() {
+    let leaver = Leaver::new().await;
+    neighbour(&leaver, "117999", true);
+    let now = leaver.world.clock.now();
+    let neighbour = |change: &dyn Fn(&mut Client)| {
+        leaver
+            .world
+            .store
+            .with(|t| change(t.clients.get_mut(&"117999".parse::<PhoneNumberId>().unwrap()).unwrap()));
+    };
+    neighbour(&|client| (client.stage, client.signed_up_at) = (ClientStatus::Onboarding, now));
+    leaver.leave().await;
+    let open = leaver.schedule().await;
+    assert!(open.ended.is_empty() && open.problem.unwrap().contains("117999 is signing up"));
+    assert_eq!((leaver.allocations(), leaver.is_subscribed(), leaver.has_token()), (1, true, true));
+    leaver.world.clock.advance(LIFETIME);
+    assert_eq!(leaver.schedule().await.next_try_at, None, "nobody finished it");
+    assert_eq!((leaver.allocations(), leaver.is_subscribed(), leaver.has_token()), (0, false, false));
 }
 
 #[tokio::test]

@@ -88,6 +88,25 @@ async fn a_removed_clients_messages_are_kept_and_not_answered() {
 }
 
 #[tokio::test]
+async fn who_may_not_write_first_still_answers_and_who_may_not_answer_does_not() {
+    for (kind, answered) in
+        [("RESTRICTED_BIZ_INITIATED_MESSAGING", 1), ("RESTRICTED_CUSTOMER_INITIATED_MESSAGING", 0)]
+    {
+        let inbox = Inbox::new().await;
+        let until = inbox.client.signed_up_at.as_second() + 9000;
+        let info = json!([{"restriction_type": kind, "expiration": until}]);
+        let value = json!({"event": "ACCOUNT_RESTRICTION", "restriction_info": info});
+        inbox.account_event(5, "account_update", value).await;
+        assert_eq!(inbox.known().status(), ClientStatus::Active);
+        inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
+        for delayed in inbox.world.queues.take_answers() {
+            inbox.process.reply(&inbox.world).nudge(&delayed.item).await.unwrap();
+        }
+        assert_eq!(inbox.world.graph.sent().len(), answered, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn an_event_from_before_the_signup_does_nothing() {
     let inbox = Inbox::new().await;
     inbox.account_event(-60, "account_update", event("PARTNER_REMOVED")).await;
