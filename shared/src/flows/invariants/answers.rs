@@ -103,9 +103,8 @@ impl Court<'_> {
             NoAnswer::ClientInactive => {
                 let client = self.tables.clients.get(&question.phone_number_id);
                 client.is_none_or(|c| {
-                    c.reconnect_since.is_some()
-                        || c.status() != ClientStatus::Active
-                        || Some(&c.bot_id) != question.bot_id.as_ref()
+                    let other = Some(&c.bot_id) != question.bot_id.as_ref();
+                    c.status() != ClientStatus::Active || c.reconnect_since.is_some() || other
                 })
             }
             NoAnswer::SendUncertain => {

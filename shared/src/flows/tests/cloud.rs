@@ -12,8 +12,8 @@ use crate::flows::exchange::ExchangeError;
 use crate::flows::invariants::{Broken, Held, Outside, Watch, always, at_rest, nothing_shown};
 use crate::flows::receive::receive;
 use crate::flows::testing::{
-    Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, onboard, signature, solution_partner, status,
-    until_due, webhook,
+    Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, signature, solution_partner,
+    status, until_due, webhook,
 };
 use crate::testing::{Fault, SignedUp, World};
 
@@ -119,9 +119,9 @@ impl Cloud {
                 self.work_on_answers().await;
             }
             self.replace_the_dead();
-            // The schedule: a sweep that fails is made good by the next.
-            let swept = self.process.reply(&self.world).sweep(100).await;
-            let swept = swept.and(self.process.reply(&self.world).report_unresolved(100).await);
+            // The schedules: a run that fails is made good by the next.
+            let reply = self.process.reply(&self.world);
+            let swept = reply.sweep(100).await.and(reply.report_unresolved(100).await);
             let queued = !self.world.queues.inbound().is_empty() || !self.world.queues.answers().is_empty();
             let working = queued || !self.inbound.is_empty() || !self.answers.is_empty();
             if !working && swept.is_ok() && !self.world.steps.is_dead() {
@@ -241,6 +241,25 @@ impl Cloud {
     pub(super) fn rests(&mut self) -> Held {
         std::mem::replace(&mut self.held, Ok(()))?;
         at_rest(&self.world, &self.outside)
+    }
+
+    /// A client leaves: its off-boarding is brought to its end.
+    pub(super) async fn finish_leaving(&mut self) {
+        let settings = solution_partner();
+        for _ in 0..TURNS {
+            self.work_on_inbound().await;
+            // What fails here is continued by the next turn.
+            let ran = offboard(&self.world, &settings).run_due(20).await;
+            let open = self.world.store.with(|tables| {
+                tables.offboardings.is_empty()
+                    || tables.offboardings.values().any(|it| it.next_try_at.is_some())
+            });
+            if ran.is_ok() && !open && self.inbound.is_empty() && !self.world.steps.is_dead() {
+                return;
+            }
+            self.replace_the_dead();
+        }
+        self.never("an off-boarding");
     }
 
     /// Everything that was promised, now that all is over.

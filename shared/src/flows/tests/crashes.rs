@@ -54,7 +54,7 @@ impl Default for Covered {
 const THREADS: usize = 2;
 const CRASHES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
 
-fn block_on<T>(running: impl Future<Output = T>) -> T {
+fn block_on(running: Running) -> Ran {
     // Time for the limits that flows set themselves; nothing ever waits for it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(running)
@@ -151,8 +151,6 @@ fn whichever_outside_call_stops_every_promise_holds_and_no_call_is_forgotten() {
         names.extend(&clean.calls);
         names.extend(report("one fault ", case.name, &clean, covered.into_inner().unwrap()));
     }
-    // Off-boarding is stopped at each of its calls in a test of its own.
-    names.extend(block_on(super::leaving::calls()));
     coverage::nothing_is_forgotten(&names);
 }
 

@@ -101,19 +101,14 @@ fn nothing_is_left(world: &World, it: &SignedUp, case: &str) {
     });
 }
 
-/// The calls of an off-boarding in which nothing goes wrong.
-pub(super) async fn calls() -> Vec<&'static str> {
+#[tokio::test]
+async fn an_off_boarding_that_stopped_at_any_call_ends_the_same() {
     let world = World::new();
     let it = onboarded(&world).await;
     let before = world.steps.count();
     leave(&world, &it).await;
     nothing_is_left(&world, &it, "nothing went wrong");
-    world.steps.log().split_off(before)
-}
-
-#[tokio::test]
-async fn an_off_boarding_that_stopped_at_any_call_ends_the_same() {
-    let steps = calls().await;
+    let steps = world.steps.log().split_off(before);
     for (k, step) in steps.iter().enumerate() {
         for fault in FAULTS {
             let case = format!("{fault:?} at {k} ({step})");

@@ -31,11 +31,11 @@ cases! {
         "ingest and reply, answers first" => answers_first,
         "reply" => reply,
         "reply, Meta says too fast" => reply_too_fast,
-        "reply, Meta says too fast for a customer" => reply_too_fast_for_one,
-        "reply, Meta slows the app" => reply_app_slowed,
-        "reply, nobody pays" => reply_unpaid,
-        "reply, the token is dead" => reply_token_dead,
-        "reply, nobody tells what became of it" => reply_unresolved,
+        "reply, too fast for the customer" => |faults| reply_refused(faults, 131_056),
+        "reply, the number is held" => |faults| reply_refused(faults, 131_057),
+        "reply, nobody pays" => |faults| reply_refused(faults, 131_042),
+        "reply, its token is dead" => reply_dead_token,
+        "reply, nobody told how it ended" => unresolved,
         "reply, the model is down" => reply_no_model,
         "reply, somebody else has the conversation" => reply_busy,
         "reply, its nudge was lost (sweep)" => sweep,
@@ -47,6 +47,7 @@ cases! {
         "onboard, its token was lost" => onboard_lost,
         "onboard, credit was shared unseen" => onboard_shared,
         "resume" => resume,
+        "leave" => leave,
     ];
     IN_PAIRS: [
         "reply" => reply,
@@ -120,9 +121,18 @@ fn all_kinds(world: &World, phone: &PhoneNumberId) -> String {
     let added = json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228800000000002"}});
     changes.push(json!({"field": "account_update", "value": added}));
     changes.push(json!({"field": "something_new", "value": {"colour": "blue"}}));
+    let holograms = json!({"metadata": {"phone_number_id": phone}, "holograms": [{"depth": 3}]});
+    changes.push(json!({"field": "messages", "value": holograms}));
     let stranger =
         json!({"metadata": {"phone_number_id": "999"}, "messages": [text(world, "wamid.X", "Hi")]});
     changes.push(json!({"field": "messages", "value": stranger}));
+    let waba = world.store.with(|tables| tables.clients[phone].waba_id.clone());
+    let quality =
+        json!({"display_phone_number": "15550100199", "event": "ONBOARDING", "current_limit": "TIER_1K"});
+    let time = world.clock.now().as_second();
+    let entry = json!({"id": waba, "time": time,
+        "changes": [{"field": "phone_number_quality_update", "value": quality}]});
+    body["entry"].as_array_mut().unwrap().push(entry);
     body.to_string()
 }
 
@@ -200,32 +210,23 @@ async fn reply(faults: Faults) -> Ran {
     end(cloud, &phone).await
 }
 
-/// Meta refuses the first send.
-async fn reply_refused(code: i64, faults: Faults) -> Ran {
+async fn reply_too_fast(faults: Faults) -> Ran {
     let (mut cloud, phone) = shop_with_a_burst().await;
-    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "Refused")));
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 130_429, "Too fast")));
     cloud.begin(&faults);
     cloud.come_to_rest().await;
     end(cloud, &phone).await
 }
 
-async fn reply_too_fast(faults: Faults) -> Ran {
-    reply_refused(130_429, faults).await
+async fn reply_refused(faults: Faults, code: i64) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "Not now")));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
 }
 
-async fn reply_too_fast_for_one(faults: Faults) -> Ran {
-    reply_refused(131_056, faults).await
-}
-
-async fn reply_app_slowed(faults: Faults) -> Ran {
-    reply_refused(4, faults).await
-}
-
-async fn reply_unpaid(faults: Faults) -> Ran {
-    reply_refused(131_042, faults).await
-}
-
-async fn reply_token_dead(faults: Faults) -> Ran {
+async fn reply_dead_token(faults: Faults) -> Ran {
     let (mut cloud, phone) = shop_with_a_burst().await;
     cloud.world.graph.with(|meta| meta.tokens.values_mut().for_each(|token| token.facts.is_valid = false));
     cloud.begin(&faults);
@@ -233,7 +234,7 @@ async fn reply_token_dead(faults: Faults) -> Ran {
     end(cloud, &phone).await
 }
 
-async fn reply_unresolved(faults: Faults) -> Ran {
+async fn unresolved(faults: Faults) -> Ran {
     let (mut cloud, phone) = shop_with_a_burst().await;
     cloud.world.steps.fault_next("send", Fault::FailAfter);
     cloud.come_to_rest().await;
@@ -357,5 +358,21 @@ async fn resume(faults: Faults) -> Ran {
     cloud.send_code(&it).await;
     cloud.begin(&faults);
     cloud.finish_signup(&it, Continues::BySchedule).await;
+    signed_up(cloud).await
+}
+
+async fn leave(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.send_code(&it).await;
+    cloud.finish_signup(&it, Continues::ByRequest).await;
+    cloud.outside.signups.clear();
+    let info = json!({"waba_id": it.waba_id, "owner_business_id": it.business_id});
+    let time = cloud.world.clock.now().as_second();
+    let change = json!({"field": "account_update", "value": {"event": "PARTNER_REMOVED", "waba_info": info}});
+    let body = json!({"object": "whatsapp_business_account",
+        "entry": [{"id": it.waba_id, "time": time, "changes": [change]}]});
+    cloud.deliver(body.to_string().as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.finish_leaving().await;
     signed_up(cloud).await
 }
