@@ -124,6 +124,10 @@ impl Heard {
             for name in ["errors", "user_actions"] {
                 self.rest.extend(list(&value[name]).iter().map(Value::to_string));
             }
+            let lists = ["messages", "statuses", "errors", "user_actions"];
+            if lists.iter().all(|name| value[name].is_null()) {
+                self.rest.push(change.to_string());
+            }
         }
     }
 

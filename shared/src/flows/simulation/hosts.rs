@@ -137,7 +137,9 @@ pub(super) fn reply(world: World, process: Rc<Process>, nudges: Vec<Nudge>) -> W
 pub(super) fn sweep(world: World, process: Rc<Process>) -> Working {
     Box::pin(async move {
         // What fails is made good by the next.
-        let _ = process.reply(&world).sweep(500).await;
+        let reply = process.reply(&world);
+        let _ = reply.sweep(500).await;
+        let _ = reply.report_unresolved(500).await;
         Done::Nothing
     })
 }

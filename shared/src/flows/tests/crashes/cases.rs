@@ -120,9 +120,18 @@ fn all_kinds(world: &World, phone: &PhoneNumberId) -> String {
     let added = json!({"event": "PARTNER_ADDED", "waba_info": {"waba_id": "228800000000002"}});
     changes.push(json!({"field": "account_update", "value": added}));
     changes.push(json!({"field": "something_new", "value": {"colour": "blue"}}));
+    let holograms = json!({"metadata": {"phone_number_id": phone}, "holograms": [{"depth": 3}]});
+    changes.push(json!({"field": "messages", "value": holograms}));
     let stranger =
         json!({"metadata": {"phone_number_id": "999"}, "messages": [text(world, "wamid.X", "Hi")]});
     changes.push(json!({"field": "messages", "value": stranger}));
+    let waba = world.store.with(|tables| tables.clients[phone].waba_id.clone());
+    let quality =
+        json!({"display_phone_number": "15550100199", "event": "ONBOARDING", "current_limit": "TIER_1K"});
+    let time = world.clock.now().as_second();
+    let entry = json!({"id": waba, "time": time,
+        "changes": [{"field": "phone_number_quality_update", "value": quality}]});
+    body["entry"].as_array_mut().unwrap().push(entry);
     body.to_string()
 }
 
