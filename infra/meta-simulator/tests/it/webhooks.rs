@@ -77,7 +77,7 @@ async fn a_refused_delivery_comes_again_with_the_same_bytes() {
     let client = sim.active_client().await;
     receiver.wait(|all| !all.is_empty()).await; // PARTNER_ADDED
     receiver.refuse(&[500, 503]);
-    sim.write(&client, hello()).await;
+    let wamid = sim.write(&client, hello()).await;
     let all = receiver.messages(3).await;
     assert!(all.iter().all(|received| received.body == all[0].body));
     // The log of a delivery is written after the answer: wait for the last one.
@@ -93,6 +93,7 @@ async fn a_refused_delivery_comes_again_with_the_same_bytes() {
     let seen: Vec<_> =
         tries.iter().map(|t| (t["attempt"].as_u64().unwrap(), t["status"].as_u64().unwrap())).collect();
     assert_eq!(seen, [(1, 500), (2, 503), (3, 200)]);
+    assert!(tries.iter().all(|t| t["elements"] == json!([wamid])), "{tries:?}");
 }
 
 #[tokio::test]

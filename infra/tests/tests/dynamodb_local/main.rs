@@ -50,7 +50,8 @@ macro_rules! contracts_on_copies {
     )),*]};
 }
 
-type Contract = (&'static str, for<'c> fn(&'c Cloud) -> Pin<Box<dyn Future<Output = Result<()>> + 'c>>);
+type Run = for<'c> fn(&'c Cloud) -> Pin<Box<dyn Future<Output = Result<()>> + 'c>>;
+type Contract = (&'static str, Run);
 
 const BESIDE: &[Contract] = &contracts![
     accounts,
@@ -123,10 +124,7 @@ impl Suite {
         Self { runtime, emulator, started: tokio::sync::OnceCell::new() }
     }
 
-    fn run(
-        &self,
-        contract: for<'c> fn(&'c Cloud) -> Pin<Box<dyn Future<Output = Result<()>> + 'c>>,
-    ) -> Result<()> {
+    fn run(&self, contract: Run) -> Result<()> {
         self.runtime.block_on(async {
             let (_, cloud) = self.started.get_or_try_init(|| self.start()).await?;
             contract(cloud).await
