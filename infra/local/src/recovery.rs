@@ -1,6 +1,6 @@
 //! Redrive and replay in the running stack: what `aws lambda invoke` does in AWS.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
@@ -134,7 +134,10 @@ pub async fn invoke(info: &StackInfo, event: &Value) -> Result<Value> {
     let answer = call.send().await.context("the function was not reached")?;
     let (status, failed) = (answer.status(), answer.headers().contains_key("x-amz-function-error"));
     let text = answer.text().await.context("the function's answer broke off")?;
-    ensure!(status.is_success() && !failed, "the function failed: {text}");
+    if failed || !status.is_success() {
+        let error: Value = serde_json::from_str(&text).unwrap_or_default();
+        bail!("the job failed: {}", error["errorMessage"].as_str().unwrap_or(&text));
+    }
     serde_json::from_str(&text).with_context(|| format!("the function's answer is no JSON: {text}"))
 }
 

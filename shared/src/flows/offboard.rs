@@ -130,7 +130,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
     async fn leased(&self, mut it: Offboarding) -> Result<(), StoreError> {
         let (mut problem, mut is_stuck) = (None, false);
         for step in OffStep::ALL {
-            if it.is_past(step) {
+            // Unsubscribing needs the token.
+            let must_wait = step == OffStep::SecretsRemoved && !it.is_past(OffStep::Unsubscribed);
+            if it.is_past(step) || must_wait {
                 continue;
             }
             match self.act(step, &it).await {
@@ -141,7 +143,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
                 // The others go on: a dead token must not keep the credit alive.
                 Err(open) => {
                     is_stuck |= !matches!(open, Open::SigningUp(_));
-                    problem = Some(format!("{step:?}: {}", Chain(&open)));
+                    problem.get_or_insert(format!("{step:?}: {}", Chain(&open)));
                 }
             }
         }
@@ -267,13 +269,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         AccessToken::try_from(opened).map(Some).map_err(|e| StoreError::corrupt("grants", e))
     }
 
-    /// Last, for unsubscribing needs the token; and not before whatever ran when the client left has ended, so
-    /// that nothing stores a secret after this.
+    /// Not before whatever ran when the client left has ended, so that nothing stores a secret after this.
     async fn remove_secrets(&self, it: &Offboarding) -> Ended {
         let now = self.clock.now();
-        if !it.is_past(OffStep::Unsubscribed) {
-            return Err(Open::Wait("unsubscribing needs the token first"));
-        }
         if now < it.created_at + self.settings.lease {
             return Err(Open::Wait("an onboarding of the client may still be at work"));
         }

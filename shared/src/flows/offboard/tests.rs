@@ -240,6 +240,34 @@ async fn a_tech_provider_has_no_credit_to_revoke() {
     assert_eq!((leaver.allocations(), leaver.has_token()), (1, false));
 }
 
+/// Neither crosses the other: what one looked up is still so when it acts.
+#[tokio::test]
+async fn who_holds_the_lease_of_the_business_is_waited_for() {
+    use crate::domain::onboarding::{Claims, Step};
+    use crate::flows::testing::{exchange, onboard};
+    let leaver = Leaver::new().await;
+    leaver.leave().await;
+    leaver.world.clock.advance(PAST_ALL_CLAIMS);
+    let now = leaver.world.clock.now();
+    let business = &leaver.it.business_id;
+    let until = now + leaver.settings.lease;
+    assert!(leaver.world.store.lease_business(business, "somebody", now, until).await.unwrap());
+    offboard(&leaver.world, &leaver.settings).run_due(20).await.unwrap();
+    assert_eq!((leaver.ledger().attempts, leaver.allocations(), leaver.has_token()), (0, 1, true));
+
+    let again = leaver.world.graph.sign_up(1);
+    let id = exchange(&leaver.world).run(&again.code, &bot(), Claims::default()).await.unwrap().id;
+    leaver.world.graph.with(|meta| meta.wabas.get_mut(&leaver.it.waba_id).unwrap().subscribed = false);
+    let engine = onboard(&leaver.world, &leaver.settings);
+    engine.run(&id).await.unwrap();
+    let open = leaver.world.store.with(|t| t.onboardings[&id].clone());
+    assert_eq!(open.step(Step::AppSubscribed).cause.as_ref().unwrap().code, "business_busy");
+    assert!(!leaver.is_subscribed());
+    leaver.world.clock.advance(PAST_ALL_CLAIMS);
+    engine.run(&id).await.unwrap();
+    assert!(leaver.is_subscribed());
+}
+
 #[tokio::test]
 async fn an_onboarding_gives_nothing_more_to_a_client_that_left_meanwhile() {
     use crate::domain::onboarding::{Claims, Step};

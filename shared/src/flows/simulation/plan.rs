@@ -96,6 +96,7 @@ pub(super) enum Element {
     Reaction { id: u64, shop: usize, customer: u64, at: Millis },
     Unknown { id: u64, shop: usize },
     WithoutId { id: u64, shop: usize },
+    OtherList { id: u64, shop: usize },
     StatusOfOthers { id: u64, shop: usize, at: Millis },
     Change { id: u64 },
 }
@@ -147,6 +148,7 @@ impl Element {
                 json!({
                 "id": format!("wamid.O{id:04}"), "status": "read", "timestamp": second(*at)}),
             ),
+            Self::OtherList { id, shop } => list(*shop, "holograms", json!({ "n": id })),
             Self::Change { id } => json!({"field": "something_new", "value": {"n": id}}),
         }
     }
@@ -234,7 +236,11 @@ impl Plan {
             7 => Element::Text { id, shop: other, customer: rng.below(2), at },
             8 => Element::Reaction { id, shop, customer, at },
             9 => Element::StatusOfOthers { id, shop: other, at },
-            10 => rng.pick(&[Element::Unknown { id, shop: other }, Element::WithoutId { id, shop: other }]),
+            10 => rng.pick(&[
+                Element::Unknown { id, shop: other },
+                Element::WithoutId { id, shop: other },
+                Element::OtherList { id, shop: other },
+            ]),
             _ => Element::Change { id },
         }
     }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 /// Methods of ports that are no outside calls.
 const INSIDE: [&str; 4] = ["now", "bytes", "is_configured", "usage"];
-/// No flows, or such as a person runs and repeats: `recovery` has crash points of its own in its tests.
-const APART: [&str; 5] = ["tests", "testing", "invariants", "simulation", "recovery"];
 
 /// Every method of a port that a flow or send-message calls is among `names`.
 pub(super) fn nothing_is_forgotten(names: &BTreeSet<&'static str>) {
@@ -29,7 +27,7 @@ fn declared(source: &str) -> Vec<String> {
     after.filter_map(|rest| rest.split(['(', '<']).next()).map(str::to_owned).collect()
 }
 
-/// The text of every file that is not a test's.
+/// The text of every file that is not a test's. Recovery, which an operator starts, has its crash tests beside it.
 fn sources(folder: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     let mut open: Vec<PathBuf> = vec![folder.to_owned()];
@@ -37,7 +35,8 @@ fn sources(folder: &Path) -> Vec<String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            match (path.is_dir(), APART.contains(&name.as_str())) {
+            let test = ["tests", "testing", "invariants", "simulation", "recovery"].contains(&name.as_str());
+            match (path.is_dir(), test) {
                 (_, true) => {}
                 (true, _) => open.push(path),
                 _ => texts.push(std::fs::read_to_string(path).unwrap()),
