@@ -100,6 +100,7 @@ async fn who_may_not_write_first_still_answers_and_who_may_not_answer_does_not()
         assert_eq!(inbox.known().status(), ClientStatus::Active);
         inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
         for delayed in inbox.world.queues.take_answers() {
+            until_due(&inbox.world, &delayed.item.message_id);
             inbox.process.reply(&inbox.world).nudge(&delayed.item).await.unwrap();
         }
         assert_eq!(inbox.world.graph.sent().len(), answered, "{kind}");
