@@ -510,3 +510,14 @@ async fn an_answer_that_is_still_on_its_way_is_sent_before_the_next_one() {
     chat.nudge("wamid.A").await.unwrap();
     assert_eq!(chat.sent(), ["You said: Hello", "You said: Anybody there?"]);
 }
+
+#[tokio::test]
+async fn an_answer_that_was_begun_is_ended_even_if_the_bot_was_switched_off_meanwhile() {
+    let chat = Chat::with("wamid.A").await;
+    chat.world.steps.fault_next("send", Fault::CrashAfter);
+    assert!(chat.nudge("wamid.A").await.is_err());
+    chat.world.steps.restart();
+    chat.world.clock.advance(PAST_ALL_CLAIMS);
+    chat.settings(BotSettings { enabled: false, ..BotSettings::default() });
+    assert!(is_none(&chat.answer("wamid.A").await, NoAnswer::SendUncertain), "Meta has the answer");
+}

@@ -1,5 +1,7 @@
 //! Credit is shared once: an allocation is money, and cannot be undone without harm.
 
+use std::task::{Context, Waker};
+
 use super::*;
 
 fn allocations(signup: &Signup) -> usize {
@@ -60,4 +62,26 @@ async fn two_signups_of_one_business_at_once_share_credit_once() {
     let ends = [first.ledger().status, second.ledger().status];
     assert!(ends.contains(&OnboardingStatus::Active), "{ends:?}");
     assert!(!ends.contains(&OnboardingStatus::Open), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_signup_waits_while_another_of_the_business_is_about_to_share_credit() {
+    let first = Signup::new().await;
+    let second = Signup::of(first.world.clone(), first.world.graph.sign_up(1), &bot()).await;
+    let log = || first.world.steps.log();
+    {
+        let mut sharing = std::pin::pin!(first.run());
+        // It has seen that nothing pays yet.
+        while !(log().contains(&"is_assigned") && log().last() == Some(&"account")) {
+            let polled = sharing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "{:?}", log());
+        }
+        second.run().await;
+        assert_eq!(allocations(&first), 0, "the second did not wait");
+        sharing.await;
+    }
+    for _ in 0..3 {
+        first.schedule(PAST_ALL_CLAIMS).await;
+    }
+    assert_eq!(allocations(&first), 1);
 }
