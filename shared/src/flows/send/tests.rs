@@ -1,5 +1,7 @@
 //! One test for each rule of sending once.
 
+use std::task::{Context, Waker};
+
 use serde_json::json;
 
 use super::*;
@@ -176,3 +178,34 @@ async fn the_token_is_opened_once_and_again_after_meta_did_not_accept_it() {
 
 mod limits;
 mod stops;
+
+#[tokio::test]
+async fn of_two_who_try_again_at_once_one_sends() {
+    let it = Desk::new().await;
+    it.world.graph.fail_next("send", GraphFault::NotSent);
+    it.deliver(&it.intent("Hi")).await.unwrap();
+    it.world.clock.advance(PAST_ALL_CLAIMS);
+    let (known, one, two) = (message(&it.world, ID), Process::default(), Process::default());
+    let to = recipient();
+    let (one, two) = (one.sender(&it.world), two.sender(&it.world));
+    let (left, right) =
+        tokio::join!(one.resume(&it.client, &known, &to), two.resume(&it.client, &known, &to));
+    let ends = [left.unwrap(), right.unwrap()];
+    assert!(ends.iter().any(|end| matches!(end, Delivery::Accepted(_))), "{ends:?}");
+    assert!(ends.iter().any(|end| matches!(end, Delivery::InProgress(_))), "{ends:?}");
+    assert_eq!(it.world.graph.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_proves_more_than_a_call_that_was_not_made() {
+    let it = Desk::new().await;
+    it.world.graph.fail_next("send", GraphFault::NotSent);
+    let intent = it.intent("Hi");
+    let mut delivering = std::pin::pin!(it.deliver(&intent));
+    while it.world.steps.log().last() != Some(&"send") {
+        assert!(delivering.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    it.world.store.with(|t| t.messages.get_mut(&intent.id).unwrap().sending = Some(Sending::Accepted));
+    assert!(matches!(delivering.await.unwrap(), Delivery::Accepted(_)));
+    assert_eq!(it.sending(), Some(Sending::Accepted));
+}
