@@ -43,24 +43,33 @@ pub fn scheduled_job(event: &Value) -> Option<String> {
     (source == "switchboard.schedule").then(|| event.get("job")?.as_str().map(str::to_owned))?
 }
 
-/// Runs `job` for each message, one after the other, and reports those that failed: they alone come again.
+/// Runs `job` for each message, one after the other, and reports those that failed: they alone come again. So
+/// do those that are not begun when `has_time` ends: better than a timeout, after which all come again.
 pub async fn each(
     event: SqsEvent,
+    has_time: impl Fn() -> bool,
     mut job: impl AsyncFnMut(&SqsMessage) -> Result<(), StoreError>,
 ) -> SqsBatchResponse {
     let mut failures = Vec::new();
     for message in &event.records {
-        if let Err(error) = job(message).await {
-            let id = message.message_id.clone().unwrap_or_default();
+        let id = message.message_id.clone().unwrap_or_default();
+        if !has_time() {
+            tracing::warn!(queue.message_id = %id, "no time left for a message: it goes back to its queue");
+            failures.push(failure(id));
+        } else if let Err(error) = job(message).await {
             tracing::error!(queue.message_id = %id, error = %Chain(&error), "message goes back to its queue");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            failures.push(failure);
+            failures.push(failure(id));
         }
     }
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures;
     response
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
 }
 
 /// A message of `inbound`. One that we did not write is taken for a webhook body: ingest keeps it.
@@ -96,13 +105,34 @@ mod tests {
     #[tokio::test]
     async fn only_what_failed_is_reported() {
         let event = event(&json!([{"messageId": "1", "body": "a"}, {"messageId": "2", "body": "b"}]));
-        let response = each(event, async |message| match message.body.as_deref() {
-            Some("b") => Err(StoreError::service("test", "down")),
-            _ => Ok(()),
-        })
+        let response = each(
+            event,
+            || true,
+            async |message| match message.body.as_deref() {
+                Some("b") => Err(StoreError::service("test", "down")),
+                _ => Ok(()),
+            },
+        )
         .await;
         let ids: Vec<_> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
         assert_eq!(ids, ["2"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_begun_in_time_goes_back_untouched() {
+        let event = event(&json!([{"messageId": "1"}, {"messageId": "2"}, {"messageId": "3"}]));
+        let done = std::cell::Cell::new(0);
+        let response = each(
+            event,
+            || done.get() < 1,
+            async |_| {
+                done.set(done.get() + 1);
+                Ok(())
+            },
+        )
+        .await;
+        let ids: Vec<_> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
+        assert_eq!((ids, done.get()), (vec!["2", "3"], 1));
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! Each message of the queue is a parcel; only the failed ones come again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shared::flows::ingest::{Ingest, Records};
 use shared::ports::{Clock, SendInbound, SendNudges};
 use shared::queue::{Trigger, each, parcel};
+
+/// After so long no further parcel is begun. The function's timeout in `template.yaml` is 30 s, and one parcel
+/// may wait for some calls of 8 s.
+const BUDGET: Duration = Duration::from_secs(12);
 
 pub(crate) async fn handle<S, I, Q, C>(
     ingest: &Ingest<'_, S, I, Q, C>, // dynamodb on messages, conversations, clients, events, quarantine, blobs; sqs
@@ -16,7 +22,9 @@ where
     C: Clock,
 {
     let Trigger::Messages(event) = trigger else { return json!({}) };
-    let response = each(event, async |message| {
+    let begun = ingest.clock.now();
+    let has_time = || ingest.clock.now() < begun + BUDGET;
+    let response = each(event, has_time, async |message| {
         let parcel = parcel(message, ingest.clock.now());
         let tally = ingest.parcel(&parcel).await?;
         let age_ms = ingest.clock.now().duration_since(parcel.received_at).as_millis();

@@ -24,13 +24,17 @@ where
 {
     match trigger {
         Trigger::Messages(event) => {
-            let response = each(event, async |message| match nudge(message) {
-                Some(nudge) => reply.nudge(&nudge).await,
-                None => {
-                    tracing::warn!("a message on answers is not a nudge");
-                    Ok(())
-                }
-            })
+            let response = each(
+                event,
+                || true,
+                async |message| match nudge(message) {
+                    Some(nudge) => reply.nudge(&nudge).await,
+                    None => {
+                        tracing::warn!("a message on answers is not a nudge");
+                        Ok(())
+                    }
+                },
+            )
             .await;
             Ok(json!(response))
         }

@@ -38,6 +38,8 @@ const WORTH_WAITING: Duration = Duration::from_secs(6 * 60 * 60);
 const STATUS_OVERDUE: Duration = Duration::from_secs(15 * 60);
 /// How much a nudge may come before its time: the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
+/// How long a conversation in which somebody else is answering is left alone.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// First pause between tries; doubles, up to SQS's longest delay.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -135,7 +137,10 @@ where
                 self.store().release_conversation(&conversation.id, &owner).await?;
                 result
             }
-            ConversationClaim::Busy(until) => self.nudge_again(&message.id, span(now, until)).await,
+            // Mostly it is given back long before its end.
+            ConversationClaim::Busy(until) => {
+                self.nudge_again(&message.id, span(now, until).min(BUSY_PAUSE)).await
+            }
             // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
             // the tries end.
             ConversationClaim::Unknown => {

@@ -344,6 +344,30 @@ async fn credit_is_shared_by_query_and_read_back() {
 }
 
 #[tokio::test]
+async fn what_was_given_is_taken_back_and_the_allocation_read_back() {
+    let (server, graph) = answering([
+        json!({"success": true}),
+        json!({"id": "585", "receiving_business": {"id": "339"}, "request_status": "DELETED"}),
+        json!({"id": "585", "receiving_business": {"id": 339}}),
+        json!({"success": true}),
+        json!({"success": false}),
+    ]);
+    let allocation = "585".parse().unwrap();
+    graph.revoke_credit(&allocation).await.unwrap();
+    for is_deleted in [true, false] {
+        let state = graph.allocation(&allocation).await.unwrap();
+        assert_eq!((state.business_id, state.is_deleted), (Some(business()), is_deleted));
+    }
+    graph.unsubscribe(&waba(), &token()).await.unwrap();
+    let unconfirmed = graph.revoke_credit(&allocation).await.unwrap_err();
+    assert!(matches!(unconfirmed, GraphError::Unclear(_)), "{unconfirmed:?}");
+    let requests = server.requests();
+    assert_eq!(asked(&requests[0]), ("DELETE", "/v26.0/585"));
+    assert_eq!(requests[1].query("fields").as_deref(), Some("receiving_business,request_status"));
+    assert_eq!(asked(&requests[3]), ("DELETE", "/v26.0/228/subscribed_apps"));
+}
+
+#[tokio::test]
 async fn a_lost_business_token_is_fetched() {
     let (server, graph) = answering([json!({"access_token": TOKEN})]);
     assert_eq!(graph.fetch_business_token(&business()).await.unwrap().expose(), TOKEN);

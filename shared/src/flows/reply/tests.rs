@@ -208,14 +208,14 @@ async fn an_older_message_whose_own_answer_is_begun_ends_by_it_and_is_not_supers
 }
 
 #[tokio::test]
-async fn a_busy_conversation_is_nudged_again_when_its_claim_ends() {
+async fn a_busy_conversation_is_looked_at_again_soon_and_answered_when_its_claim_ends() {
     let chat = Chat::with("wamid.A").await;
     chat.world.steps.fault_next("complete", Fault::CrashBefore);
     assert!(chat.nudge("wamid.A").await.is_err());
     chat.world.steps.restart();
     chat.world.clock.advance(Duration::from_secs(30));
     assert!(matches!(chat.answer("wamid.A").await, Answer::Pending { attempts: 0, .. }));
-    assert_eq!(chat.pause(), Duration::from_secs(60));
+    assert_eq!(chat.pause(), BUSY_PAUSE);
     chat.world.clock.advance(Duration::from_secs(60));
     assert_eq!(chat.answer("wamid.A").await, Answer::Answered(own("wamid.A")));
 }

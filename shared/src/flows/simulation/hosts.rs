@@ -113,9 +113,11 @@ fn batch(len: usize) -> SqsEvent {
 
 async fn work<T>(items: &[T], mut job: impl AsyncFnMut(&T) -> Result<(), StoreError>) -> Done {
     let place = |id: Option<&str>| id.and_then(|id| id.parse::<usize>().ok()).expect("a place");
-    let response = each(batch(items.len()), async |message: &SqsMessage| {
-        job(&items[place(message.message_id.as_deref())]).await
-    });
+    let response = each(
+        batch(items.len()),
+        || true,
+        async |message: &SqsMessage| job(&items[place(message.message_id.as_deref())]).await,
+    );
     let failures = response.await.batch_item_failures;
     Done::Batch(failures.iter().map(|failure| place(Some(&failure.item_identifier))).collect())
 }
