@@ -82,6 +82,8 @@ struct Parcel<'m> {
     recipient: &'m Recipient,
     conversation: &'m ConversationId,
     token: &'m Opened,
+    /// When the claim ends under which the call is made.
+    attempt: Timestamp,
 }
 
 impl Parcel<'_> {
@@ -123,6 +125,9 @@ where
         intent: &Message,
         recipient: &Recipient,
     ) -> Result<Delivery, StoreError> {
+        let Some(Sending::Intended { until: attempt }) = intent.sending else {
+            return Err(StoreError::corrupt("messages", "a message is sent without being intended"));
+        };
         // The token first: if it cannot be opened, nothing was intended.
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
         let Some(token) = token else {
@@ -130,7 +135,7 @@ where
             return self.unless_begun(intent, no_token).await;
         };
         let conversation = &intent.conversation_id;
-        let parcel = Parcel { client, id: &intent.id, recipient, conversation, token: &token };
+        let parcel = Parcel { client, id: &intent.id, recipient, conversation, token: &token, attempt };
         let turn = match self.turn(&parcel).await? {
             Ok(turn) => turn,
             Err(held) => return self.unless_begun(intent, Delivery::Held(held)).await,
@@ -167,7 +172,8 @@ where
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
         let Some(token) = token else { return self.no_token(client, None).await };
         let conversation = &begun.conversation_id;
-        let parcel = Parcel { client, id: &begun.id, recipient, conversation, token: &token };
+        let attempt = self.clock.now() + self.claim;
+        let parcel = Parcel { client, id: &begun.id, recipient, conversation, token: &token, attempt };
         match self.turn(&parcel).await? {
             Ok(turn) => self.again(&parcel, turn, begun).await,
             Err(held) => Ok(Delivery::Held(held)),
@@ -216,25 +222,21 @@ where
 
     /// How a send stands that was begun before; `None` if it was not sent and may be tried again.
     async fn standing(&self, known: &Message) -> Result<Option<Delivery>, StoreError> {
-        Ok(Some(match &known.sending {
-            Some(Sending::NotSent) => return Ok(None),
-            Some(Sending::Intended { until }) if *until > self.clock.now() => Delivery::InProgress(*until),
-            Some(Sending::Intended { .. }) => {
-                self.finish(&known.id, known.wamid.clone(), &SendOutcome::Uncertain).await?
+        Ok(match &known.sending {
+            Some(Sending::NotSent) => None,
+            Some(Sending::Intended { until }) if *until <= self.clock.now() => {
+                Some(self.finish(&known.id, *until, &SendOutcome::Uncertain).await?)
             }
-            Some(Sending::Accepted) => Delivery::Accepted(known.wamid.clone()),
-            Some(Sending::Refused(error)) => Delivery::Refused(error.clone()),
-            Some(Sending::Uncertain) | None => Delivery::Uncertain,
-        }))
+            _ => Some(delivery_of(known.clone())),
+        })
     }
 
     /// Tries again what was not sent. What was written then is what is sent now, whatever the caller brings.
     async fn again(&self, parcel: &Parcel<'_>, turn: Turn, known: &Message) -> Result<Delivery, StoreError> {
-        let until = self.clock.now() + self.claim;
-        if self.store.retake_send(&known.id, until).await? {
+        if self.store.retake_send(&known.id, parcel.attempt).await? {
             return self.call(parcel, turn, &content_of(known)).await;
         }
-        Ok(Delivery::InProgress(until))
+        Ok(Delivery::InProgress(parcel.attempt))
     }
 
     async fn call(&self, parcel: &Parcel<'_>, turn: Turn, recorded: &Value) -> Result<Delivery, StoreError> {
@@ -243,18 +245,17 @@ where
         let answer = self.graph.send(&parcel.client.phone_number_id, &call, &parcel.token.token).await;
         let delivery = match answer {
             Ok(wamid) => {
-                let accepted = SendOutcome::Accepted(wamid.clone());
-                let delivery = self.finish(id, Some(wamid), &accepted).await?;
+                let delivery = self.finish(id, parcel.attempt, &SendOutcome::Accepted(wamid)).await?;
                 self.accepted(parcel, &turn).await;
                 delivery
             }
             Err(GraphError::NotSent(source)) => {
                 tracing::warn!(message.id = %id, error = %source, "Meta not reached");
-                self.not_sent(id, SOON, None).await?
+                self.not_sent(parcel, SOON, None).await?
             }
             Err(error @ GraphError::Unclear(_)) => {
                 tracing::warn!(message.id = %id, error = %Chain(&error), "outcome of a send is unknown");
-                self.finish(id, None, &SendOutcome::Uncertain).await?
+                self.finish(id, parcel.attempt, &SendOutcome::Uncertain).await?
             }
             Err(GraphError::Refused(error)) => self.refused(parcel, &turn, error).await?,
         };
@@ -286,9 +287,9 @@ where
         let client = parcel.client;
         tracing::warn!(message.id = %parcel.id, client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a send");
         match error.remedy() {
-            Remedy::Retry { .. } => self.not_sent(parcel.id, SOON, Some(error)).await,
+            Remedy::Retry { .. } => self.not_sent(parcel, SOON, Some(error)).await,
             Remedy::SlowDown { scope, pause } => {
-                let delivery = self.not_sent(parcel.id, pause, Some(error)).await?;
+                let delivery = self.not_sent(parcel, pause, Some(error)).await?;
                 let now = self.clock.now();
                 let slowed =
                     self.pace.slow_down(self.store, client, parcel.pair(), (scope, pause), now).await;
@@ -306,7 +307,7 @@ where
             | Remedy::OptedOut
             | Remedy::MarketingLimit
             | Remedy::Fix
-            | Remedy::Never => self.finish(parcel.id, None, &SendOutcome::Refused(error)).await,
+            | Remedy::Never => self.finish(parcel.id, parcel.attempt, &SendOutcome::Refused(error)).await,
         }
     }
 
@@ -318,7 +319,7 @@ where
         reason: PauseReason,
         error: MetaError,
     ) -> Result<Delivery, StoreError> {
-        let delivery = self.not_sent(parcel.id, SOON, None).await?;
+        let delivery = self.not_sent(parcel, SOON, None).await?;
         if !matches!(delivery, Delivery::NotSent { .. }) {
             return Ok(delivery);
         }
@@ -334,7 +335,7 @@ where
     async fn token_refused(&self, parcel: &Parcel<'_>, error: MetaError) -> Result<Delivery, StoreError> {
         let client = parcel.client;
         self.tokens.forget(&client.grant_id);
-        let delivery = self.not_sent(parcel.id, SOON, Some(error.clone())).await?;
+        let delivery = self.not_sent(parcel, SOON, Some(error.clone())).await?;
         if !matches!(delivery, Delivery::NotSent { .. }) {
             return Ok(delivery);
         }
@@ -373,33 +374,34 @@ where
 
     async fn not_sent(
         &self,
-        id: &MessageId,
+        parcel: &Parcel<'_>,
         pause: Duration,
         error: Option<MetaError>,
     ) -> Result<Delivery, StoreError> {
-        match self.store.finish_send(id, &SendOutcome::NotSent).await? {
-            Sending::NotSent => Ok(Delivery::NotSent { pause, error }),
-            proven => Ok(delivery_of(proven, None)),
-        }
+        Ok(match self.finish(parcel.id, parcel.attempt, &SendOutcome::NotSent).await? {
+            Delivery::NotSent { .. } => Delivery::NotSent { pause, error },
+            proven => proven,
+        })
     }
 
-    /// Records the outcome; a status may have come first and proven more.
+    /// Records the outcome of an attempt; a status may have come first and proven more.
     async fn finish(
         &self,
         id: &MessageId,
-        wamid: Option<Wamid>,
+        attempt: Timestamp,
         outcome: &SendOutcome,
     ) -> Result<Delivery, StoreError> {
-        Ok(delivery_of(self.store.finish_send(id, outcome).await?, wamid))
+        Ok(delivery_of(self.store.finish_send(id, attempt, outcome).await?))
     }
 }
 
-fn delivery_of(sending: Sending, wamid: Option<Wamid>) -> Delivery {
-    match sending {
-        Sending::Accepted => Delivery::Accepted(wamid),
-        Sending::Refused(error) => Delivery::Refused(error),
-        Sending::NotSent => Delivery::NotSent { pause: SOON, error: None },
-        Sending::Uncertain | Sending::Intended { .. } => Delivery::Uncertain,
+fn delivery_of(message: Message) -> Delivery {
+    match message.sending {
+        Some(Sending::Accepted) => Delivery::Accepted(message.wamid),
+        Some(Sending::Refused(error)) => Delivery::Refused(error),
+        Some(Sending::NotSent) => Delivery::NotSent { pause: SOON, error: None },
+        Some(Sending::Intended { until }) => Delivery::InProgress(until),
+        Some(Sending::Uncertain) | None => Delivery::Uncertain,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
     WabaId, Wamid,
 };
-use crate::domain::message::{Message, Sending};
+use crate::domain::message::Message;
 use crate::domain::meta_error::MetaError;
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
@@ -430,17 +430,20 @@ pub trait RecordSends: Send + Sync {
     /// Writes the intent before the call, unless its id is taken.
     fn begin_send(&self, intent: &Message) -> impl Future<Output = Stored<Recorded>> + Send;
 
-    /// Claims a send that is [`Sending::NotSent`] for another try; `false` if it is anything else.
+    /// Claims a send that is [`crate::domain::message::Sending::NotSent`] for another try; `false` if it is anything else.
     fn retake_send(&self, id: &MessageId, until: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
 
-    /// Records how the call ended, and answers how the message then stands: a status may have come first
-    /// and proven more than `outcome` says: accepted stays accepted. An accepted message becomes findable
-    /// by its wamid, and statuses that waited there are merged into it.
+    /// Records how the call ended, and answers the message as it then stands, with its `sending`: a status
+    /// may have come first and proven more than `outcome` says: accepted stays accepted. An accepted message
+    /// becomes findable by its wamid, and statuses that waited there are merged into it. `attempt` is when the
+    /// claim under which the call was made ends: what is said of an attempt changes nothing once somebody
+    /// tries again, however often it is repeated. Acceptance is proof whatever came after.
     fn finish_send(
         &self,
         id: &MessageId,
+        attempt: Timestamp,
         outcome: &SendOutcome,
-    ) -> impl Future<Output = Stored<Sending>> + Send;
+    ) -> impl Future<Output = Stored<Message>> + Send;
 }
 
 /// Sends whose outcome nobody told. IAM: `dynamodb:UpdateItem` on messages, `Query` on `due`.

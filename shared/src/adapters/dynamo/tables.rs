@@ -15,7 +15,7 @@ use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
 };
-use crate::domain::message::{Message, Sending};
+use crate::domain::message::Message;
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
@@ -214,7 +214,7 @@ delegate! {
     ports::RecordSends, messages {
         begin_send(self, intent: &Message) -> Recorded;
         retake_send(self, id: &MessageId, until: Timestamp) -> bool;
-        finish_send(self, id: &MessageId, outcome: &SendOutcome) -> Sending;
+        finish_send(self, id: &MessageId, attempt: Timestamp, outcome: &SendOutcome) -> Message;
     }
     ports::UnresolvedSends, messages {
         unresolved_sends(self, before: Timestamp, limit: usize) -> Vec<MessageId>;

@@ -149,7 +149,7 @@ pub(super) fn orders(world: &World, outside: &Outside) -> Held {
             let sent = taken.get(id.as_ref());
             // Null where a status proved what the call's own answer could not tell.
             let wamid = &answer.1["wamid"];
-            let same = sent.is_some_and(|sent| wamid.is_null() || *wamid == sent.wamid.as_ref());
+            let same = sent.is_some_and(|sent| *wamid == sent.wamid.as_ref());
             hold("P2", same, || format!("{}: {answer:?}, but Meta took {sent:?}", order.key))?;
             hold("P2", answer == &accepted[0], || format!("{}: two different answers", order.key))?;
         }

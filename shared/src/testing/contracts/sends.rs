@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::{Ids, Must, at, early, eventually};
+use crate::domain::Timestamp;
 use crate::domain::ids::{MessageId, Wamid};
 use crate::domain::message::{Message, Sending};
 use crate::domain::meta_error::MetaError;
@@ -18,12 +19,48 @@ pub async fn sends(store: &(impl RecordSends + ReadMessages), unique: &str) {
     each_outcome_is_recorded(store, &ids).await;
     only_an_unsent_message_is_tried_again(store, &ids).await;
     what_meta_took_stays_taken(store, &ids).await;
+    what_an_older_attempt_says_is_no_news(store, &ids).await;
+}
+
+/// Also what a write does that is repeated because its answer was lost, after somebody else tried again.
+async fn what_an_older_attempt_says_is_no_news(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
+    let intent = begun(store, ids, 12).await;
+    assert_eq!(finished(store, &intent.id, at(30), &SendOutcome::NotSent).await, Sending::NotSent);
+    assert!(store.retake_send(&intent.id, at(60)).await.must());
+    let retaken = known(store, &intent.id).await;
+    for old in [SendOutcome::NotSent, SendOutcome::Refused(refusal()), SendOutcome::Uncertain] {
+        let standing = Sending::Intended { until: at(60) };
+        assert_eq!(finished(store, &intent.id, at(30), &old).await, standing, "{old:?}");
+        assert_eq!(known(store, &intent.id).await, retaken);
+    }
+    assert_eq!(finished(store, &intent.id, at(60), &SendOutcome::Uncertain).await, Sending::Uncertain);
+    assert_eq!(finished(store, &intent.id, at(30), &SendOutcome::NotSent).await, Sending::Uncertain);
+    assert_eq!(
+        finished(store, &intent.id, at(60), &SendOutcome::NotSent).await,
+        Sending::NotSent,
+        "its own call"
+    );
+    assert!(store.retake_send(&intent.id, at(90)).await.must());
+    let accepted = store.finish_send(&intent.id, at(60), &SendOutcome::Accepted(ids.wamid(12))).await.must();
+    assert_eq!((accepted.sending, accepted.wamid), (Some(Sending::Accepted), Some(ids.wamid(12))), "proof");
 }
 
 async fn begun(store: &impl RecordSends, ids: &Ids, n: u32) -> Message {
     let intent = ids.outgoing(n, at(30));
     assert_eq!(store.begin_send(&intent).await.must(), Recorded::New);
     intent
+}
+
+/// The send after the attempt whose claim ends then.
+async fn finished(
+    store: &impl RecordSends,
+    id: &MessageId,
+    attempt: Timestamp,
+    outcome: &SendOutcome,
+) -> Sending {
+    let message = store.finish_send(id, attempt, outcome).await.must();
+    assert_eq!(message.id, *id);
+    message.sending.expect("it is a send")
 }
 
 async fn known(store: &impl ReadMessages, id: &MessageId) -> Message {
@@ -63,7 +100,7 @@ async fn each_outcome_is_recorded(store: &(impl RecordSends + ReadMessages), ids
         let intent = begun(store, ids, n).await;
         let wamid = matches!(outcome, SendOutcome::Accepted(_)).then(|| ids.wamid(n));
         for _ in 0..2 {
-            assert_eq!(store.finish_send(&intent.id, &outcome).await.must(), sending);
+            assert_eq!(finished(store, &intent.id, at(30), &outcome).await, sending);
             let expected = Message { wamid: wamid.clone(), sending: Some(sending.clone()), ..intent.clone() };
             assert_eq!(known(store, &intent.id).await, expected, "also when repeated");
         }
@@ -75,7 +112,7 @@ async fn only_an_unsent_message_is_tried_again(store: &(impl RecordSends + ReadM
     assert_eq!(store.message(&ids.intent(99)).await.must(), None);
     let intent = begun(store, ids, 7).await;
     assert!(!store.retake_send(&intent.id, at(60)).await.must(), "intended, even if its claim ran out");
-    store.finish_send(&intent.id, &SendOutcome::NotSent).await.must();
+    finished(store, &intent.id, at(30), &SendOutcome::NotSent).await;
     let (a, b) = tokio::join!(store.retake_send(&intent.id, at(60)), store.retake_send(&intent.id, at(60)));
     assert_eq!([a.must(), b.must()].map(usize::from).iter().sum::<usize>(), 1, "of two copies, one tries");
     let retaken = Message { sending: Some(Sending::Intended { until: at(60) }), ..intent.clone() };
@@ -86,7 +123,7 @@ async fn only_an_unsent_message_is_tried_again(store: &(impl RecordSends + ReadM
         (10, SendOutcome::Uncertain),
     ] {
         let intent = begun(store, ids, n).await;
-        let sending = store.finish_send(&intent.id, &outcome).await.must();
+        let sending = finished(store, &intent.id, at(30), &outcome).await;
         assert!(!store.retake_send(&intent.id, at(60)).await.must(), "{outcome:?}");
         assert_eq!(known(store, &intent.id).await.sending, Some(sending));
     }
@@ -94,11 +131,11 @@ async fn only_an_unsent_message_is_tried_again(store: &(impl RecordSends + ReadM
 
 async fn what_meta_took_stays_taken(store: &(impl RecordSends + ReadMessages), ids: &Ids) {
     let intent = begun(store, ids, 11).await;
-    store.finish_send(&intent.id, &SendOutcome::Uncertain).await.must();
+    finished(store, &intent.id, at(30), &SendOutcome::Uncertain).await;
     let accepted = SendOutcome::Accepted(ids.wamid(11));
-    assert_eq!(store.finish_send(&intent.id, &accepted).await.must(), Sending::Accepted, "a late answer");
+    assert_eq!(finished(store, &intent.id, at(30), &accepted).await, Sending::Accepted, "a late answer");
     for late in [SendOutcome::Uncertain, SendOutcome::NotSent, SendOutcome::Refused(refusal())] {
-        assert_eq!(store.finish_send(&intent.id, &late).await.must(), Sending::Accepted, "{late:?}");
+        assert_eq!(finished(store, &intent.id, at(30), &late).await, Sending::Accepted, "{late:?}");
         let message = known(store, &intent.id).await;
         assert_eq!((message.sending, message.wamid), (Some(Sending::Accepted), Some(ids.wamid(11))));
     }
@@ -115,10 +152,10 @@ pub async fn unresolved_sends(
         let sending = Some(Sending::Intended { until: early(30 + i64::from(n)) });
         store.begin_send(&Message { sending, ..ids.outgoing(n, early(0)) }).await.must();
     }
-    store.finish_send(&ids.intent(2), &SendOutcome::Uncertain).await.must();
-    store.finish_send(&ids.intent(3), &SendOutcome::Accepted(ids.wamid(3))).await.must();
-    store.finish_send(&ids.intent(4), &SendOutcome::Refused(refusal())).await.must();
-    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    finished(store, &ids.intent(2), early(32), &SendOutcome::Uncertain).await;
+    finished(store, &ids.intent(3), early(33), &SendOutcome::Accepted(ids.wamid(3))).await;
+    finished(store, &ids.intent(4), early(34), &SendOutcome::Refused(refusal())).await;
+    finished(store, &ids.intent(5), early(35), &SendOutcome::NotSent).await;
     let told = Told { store, ids: &ids };
     told.tell(6, News::Sent).await;
     let listed = async || {
@@ -144,7 +181,7 @@ pub async fn unresolved_sends(
     }
     let open = [ids.intent(5)];
     eventually("what was given up is not listed", listed, |found| *found == open).await;
-    store.finish_send(&ids.intent(5), &SendOutcome::NotSent).await.must();
+    finished(store, &ids.intent(5), early(90), &SendOutcome::NotSent).await;
     // Late, but proof.
     told.tell(1, News::Sent).await;
     assert_eq!(known(store, &ids.intent(1)).await.sending, Some(Sending::Accepted));
@@ -217,7 +254,7 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
         let status = match news {
             News::Finished => {
                 let outcome = SendOutcome::Accepted(self.ids.wamid(n));
-                let sending = self.store.finish_send(&self.ids.intent(n), &outcome).await.must();
+                let sending = finished(self.store, &self.ids.intent(n), at(30), &outcome).await;
                 assert_eq!(sending, Sending::Accepted);
                 return;
             }
@@ -273,20 +310,20 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
         {
             let intent = begun(self.store, self.ids, n).await;
             if let Some(outcome) = &before {
-                self.store.finish_send(&intent.id, outcome).await.must();
+                finished(self.store, &intent.id, at(30), outcome).await;
             }
             let message = self.apply(&self.status(n, true, "failed", 1)).await.expect("its intent is known");
             assert_eq!(message.sending, Some(Sending::Accepted), "after {before:?}");
             assert_eq!(message.wamid, Some(self.ids.wamid(n)));
             assert_eq!(known(self.store, &intent.id).await, message);
             let late = before.unwrap_or(SendOutcome::Uncertain);
-            assert_eq!(self.store.finish_send(&intent.id, &late).await.must(), Sending::Accepted);
+            assert_eq!(finished(self.store, &intent.id, at(30), &late).await, Sending::Accepted);
         }
         let by_wamid: Wamid = self.ids.wamid(310);
         let begun = begun(self.store, self.ids, 310).await;
         let waiting = self.status(310, false, "sent", 1);
         assert_eq!(self.apply(&waiting).await, None, "no message is known by this wamid yet");
-        self.store.finish_send(&begun.id, &SendOutcome::Accepted(by_wamid)).await.must();
+        finished(self.store, &begun.id, at(30), &SendOutcome::Accepted(by_wamid)).await;
         assert_eq!(
             known(self.store, &begun.id).await.statuses,
             self.statuses_of(310, [("sent", 1)]),
@@ -353,7 +390,7 @@ impl<S: RecordMessages + RecordSends + ReadMessages> Told<'_, S> {
             assert_eq!(self.apply(status).await, None);
         }
         let outcome = SendOutcome::Accepted(self.ids.wamid(340));
-        self.store.finish_send(&intent.id, &outcome).await.must();
+        finished(self.store, &intent.id, at(30), &outcome).await;
         assert_eq!(known(self.store, &intent.id).await.statuses, told.iter().collect());
     }
 

@@ -189,6 +189,7 @@ impl RecordSends for MemoryStore {
             let recorded = put_new(tables, intent);
             if let (Recorded::New, Some(Sending::Intended { until })) = (&recorded, &intent.sending) {
                 tables.unresolved.insert(intent.id.clone(), *until);
+                tables.attempts.insert(intent.id.clone(), *until);
             }
             recorded
         })
@@ -201,6 +202,7 @@ impl RecordSends for MemoryStore {
                 Some(sending @ Sending::NotSent) => {
                     *sending = Sending::Intended { until };
                     tables.unresolved.insert(id.clone(), until);
+                    tables.attempts.insert(id.clone(), until);
                     true
                 }
                 _ => false,
@@ -209,22 +211,29 @@ impl RecordSends for MemoryStore {
         .await
     }
 
-    async fn finish_send(&self, id: &MessageId, outcome: &SendOutcome) -> Result<Sending, StoreError> {
-        let (phone, sending) = self.run("finish_send (message)", |t| end_send(t, id, outcome)).await??;
-        if let SendOutcome::Accepted(wamid) = outcome {
-            let came = self.run("finish_send (wamid)", |tables| point(tables, wamid, id)).await?;
-            self.run("finish_send (statuses)", |tables| merge(tables, &phone, id, &came)).await?;
-        }
-        Ok(sending)
+    async fn finish_send(
+        &self,
+        id: &MessageId,
+        attempt: Timestamp,
+        outcome: &SendOutcome,
+    ) -> Result<Message, StoreError> {
+        let message = self.run("finish_send (message)", |t| end_send(t, id, attempt, outcome)).await??;
+        let SendOutcome::Accepted(wamid) = outcome else { return Ok(message) };
+        let came = self.run("finish_send (wamid)", |tables| point(tables, wamid, id)).await?;
+        let phone = &message.phone_number_id;
+        let merged = self.run("finish_send (statuses)", |tables| merge(tables, phone, id, &came)).await?;
+        Ok(merged.unwrap_or(message))
     }
 }
 
 fn end_send(
     tables: &mut Tables,
     id: &MessageId,
+    attempt: Timestamp,
     outcome: &SendOutcome,
-) -> Result<(PhoneNumberId, Sending), StoreError> {
+) -> Result<Message, StoreError> {
     let unknown = || StoreError::corrupt("messages", "there is no such send");
+    let is_newest = tables.attempts.get(id) == Some(&attempt);
     let message = tables.messages.get_mut(id).ok_or_else(unknown)?;
     let sending = message.sending.as_mut().ok_or_else(unknown)?;
     match (&*sending, outcome) {
@@ -232,6 +241,7 @@ fn end_send(
             *sending = Sending::Accepted;
             message.wamid.get_or_insert_with(|| wamid.clone());
         }
+        _ if !is_newest => {}
         (Sending::Intended { .. }, SendOutcome::Uncertain) => *sending = Sending::Uncertain,
         (Sending::Intended { .. } | Sending::Uncertain, SendOutcome::NotSent) => *sending = Sending::NotSent,
         (Sending::Intended { .. } | Sending::Uncertain, SendOutcome::Refused(error)) => {
@@ -243,7 +253,7 @@ fn end_send(
     if !matches!(sending, Sending::Intended { .. } | Sending::Uncertain) {
         tables.unresolved.remove(id);
     }
-    Ok((message.phone_number_id.clone(), sending.clone()))
+    Ok(message.clone())
 }
 
 impl UnresolvedSends for MemoryStore {

@@ -50,6 +50,8 @@ pub struct Tables {
     pub messages: BTreeMap<MessageId, Message>,
     /// Sends whose outcome is open, with the end of their claim.
     pub unresolved: BTreeMap<MessageId, Timestamp>,
+    /// The newest attempt at each send, by the end of its claim.
+    pub attempts: BTreeMap<MessageId, Timestamp>,
     /// What is known under a wamid of an outgoing message.
     pub wamids: BTreeMap<Wamid, WamidRecord>,
     /// Conversations.

@@ -2,7 +2,7 @@
 
 use super::super::Stored;
 use super::super::expression::Expression;
-use super::super::table::Write;
+use super::super::table::{Item, Write};
 use super::super::values::{millis, nested, s, shard, shards};
 use super::record::send_due_key;
 use super::{GET, KEY, Messages, TABLE, UPDATE, record, statuses};
@@ -27,10 +27,15 @@ impl RecordSends for Messages {
         Ok(matches!(self.0.update(UPDATE, (KEY, id.as_ref()), change).await?, Write::Done(_)))
     }
 
-    async fn finish_send(&self, id: &MessageId, outcome: &SendOutcome) -> Stored<Sending> {
+    async fn finish_send(
+        &self,
+        id: &MessageId,
+        attempt: Timestamp,
+        outcome: &SendOutcome,
+    ) -> Stored<Message> {
         // What is known of a send only grows: that nobody knows is said of an intended one only, and
         // that Meta did not take it never of one that Meta took.
-        let open = "#sendState IN (:intended, :uncertain)";
+        let open = "#sendState IN (:intended, :uncertain) AND #sendUntil = :attempt";
         let change = match outcome {
             SendOutcome::Accepted(wamid) => return self.accept(id, wamid).await,
             SendOutcome::NotSent => resolved(Expression::when(open))
@@ -41,15 +46,14 @@ impl RecordSends for Messages {
                 .set("sendState", s("refused"))
                 .set("sendError", nested(TABLE, error)?),
             // It stays listed among those whose outcome is open.
-            SendOutcome::Uncertain => {
-                Expression::when("#sendState = :intended").set("sendState", s("uncertain"))
-            }
+            SendOutcome::Uncertain => Expression::when("#sendState = :intended AND #sendUntil = :attempt")
+                .set("sendState", s("uncertain")),
         };
-        let change = change.value("intended", s("intended")).remove("sendUntil");
+        // The attempt stays named: only whoever made the call can say more of it.
+        let change = change.value("intended", s("intended")).value("attempt", millis(attempt));
         match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
-            Write::Done(item) => sending(record::message(item)?),
             Write::Refused(item) if item.is_empty() => Err(no_such_send()),
-            Write::Refused(item) => sending(record::message(item)?),
+            Write::Done(item) | Write::Refused(item) => send(item),
         }
     }
 }
@@ -65,8 +69,7 @@ impl UnresolvedSends for Messages {
             .value("intended", s("intended"))
             .value("uncertain", s("uncertain"))
             .value("before", millis(before))
-            .set("sendState", s("uncertain"))
-            .remove("sendUntil");
+            .set("sendState", s("uncertain"));
         match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
             Write::Done(_) => Ok(true),
             Write::Refused(item) if item.is_empty() => Ok(false),
@@ -84,19 +87,20 @@ pub(super) fn resolved(change: Expression) -> Expression {
 }
 
 impl Messages {
-    async fn accept(&self, id: &MessageId, wamid: &Wamid) -> Stored<Sending> {
+    async fn accept(&self, id: &MessageId, wamid: &Wamid) -> Stored<Message> {
         let item = self.0.get(GET, (KEY, id.as_ref())).await?.ok_or_else(no_such_send)?;
         self.link(wamid, &record::message(item)?).await?;
         let change = statuses::accepted(Expression::when("attribute_exists(#sendState)"), wamid);
         match self.0.update(UPDATE, (KEY, id.as_ref()), change).await? {
-            Write::Done(item) => sending(record::message(item)?),
+            Write::Done(item) => send(item),
             Write::Refused(_) => Err(no_such_send()),
         }
     }
 }
 
-fn sending(message: Message) -> Stored<Sending> {
-    message.sending.ok_or_else(no_such_send)
+fn send(item: Item) -> Stored<Message> {
+    let message = record::message(item)?;
+    if message.sending.is_some() { Ok(message) } else { Err(no_such_send()) }
 }
 
 fn no_such_send() -> StoreError {
