@@ -102,3 +102,30 @@ pub struct Nudge {
     /// The incoming message.
     pub message_id: MessageId,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_called_the_same_in_answers_and_in_records() {
+        for reason in [
+            NoAnswer::Superseded,
+            NoAnswer::BotOff,
+            NoAnswer::NoRule,
+            NoAnswer::Human,
+            NoAnswer::WindowClosed,
+            NoAnswer::Type,
+            NoAnswer::NotLive,
+            NoAnswer::ClientInactive,
+            NoAnswer::ModelFailed,
+            NoAnswer::SendUncertain,
+            NoAnswer::RefusedByMeta,
+            NoAnswer::Paused,
+            NoAnswer::GivenUp,
+            NoAnswer::Replayed,
+        ] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+}

@@ -183,6 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn a_small_body_travels_as_it_came() {
+        let odd = "{ \"object\" : \"whatsapp_business_account\",\n\t\"entry\":[] }  ";
+        let [parcel] = &pack(odd.as_bytes(), Timestamp::UNIX_EPOCH)[..] else { panic!("one parcel") };
+        assert_eq!(parcel.content, Content::Body(odd.to_owned()));
+        let full = "x".repeat(PARCEL_LIMIT);
+        assert_eq!(pack(full.as_bytes(), Timestamp::UNIX_EPOCH)[0].content, Content::Body(full));
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_travel_in_parts_and_its_neighbours_as_text() {
+        let is_text = |c: char| {
+            let parcels = pack(format!("a{c}b").as_bytes(), Timestamp::UNIX_EPOCH);
+            matches!(parcels[0].content, Content::Body(_))
+        };
+        for refused in ['\u{0}', '\u{8}', '\u{b}', '\u{c}', '\u{e}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+            assert!(!is_text(refused), "{refused:?}");
+        }
+        for taken in
+            ['\t', '\n', '\r', ' ', '\u{7f}', '\u{d7ff}', '\u{e000}', '\u{fffd}', '\u{10000}', '\u{10ffff}']
+        {
+            assert!(is_text(taken), "{taken:?}");
+        }
+    }
+
+    #[test]
     fn three_megabytes_of_a_thousand_messages_cost_three_calls() {
         let body = body_of(1000, 2900);
         assert!((2_950_000..3_145_728).contains(&body.len()), "{}", body.len());
@@ -224,7 +249,16 @@ mod tests {
             silent: false,
         };
         assert_eq!(batches(&vec![parcel(10); 21]).iter().map(|b| b.len()).collect::<Vec<_>>(), [10, 10, 1]);
+        assert_eq!(batches(&vec![parcel(10); 10]).len(), 1);
         assert_eq!(batches(&vec![parcel(600_000); 3]).len(), 3);
+        // Of each message's share, what its attributes may take is kept free.
+        let reserve = SQS_LIMIT - PARCEL_LIMIT;
+        let half = SQS_LIMIT / 2 - reserve;
+        assert_eq!(batches(&[parcel(half), parcel(half)]).len(), 1);
+        assert_eq!(batches(&[parcel(half), parcel(half + 1)]).len(), 2);
+        let (first, rest) = (parcel(half + 1), vec![parcel(half); 2]);
+        let sizes: Vec<_> = batches(&[vec![first], rest].concat()).iter().map(|b| b.len()).collect();
+        assert_eq!(sizes, [1, 2], "each batch is measured anew");
         assert!(batches(&[]).is_empty());
     }
 }

@@ -147,7 +147,6 @@ pub(super) fn orders(world: &World, outside: &Outside) -> Held {
         let accepted: Vec<_> = told.iter().filter(|(status, _)| *status == 200).collect();
         for answer in &accepted {
             let sent = taken.get(id.as_ref());
-            // Null where a status proved what the call's own answer could not tell.
             let wamid = &answer.1["wamid"];
             let same = sent.is_some_and(|sent| *wamid == sent.wamid.as_ref());
             hold("P2", same, || format!("{}: {answer:?}, but Meta took {sent:?}", order.key))?;

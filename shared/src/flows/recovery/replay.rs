@@ -78,7 +78,8 @@ pub struct Replayed {
     pub answers: bool,
     /// Elements that are on `inbound` now. When that is empty, ingest is through.
     pub replayed: usize,
-    /// Elements that no webhook brought (outgoing messages), and dead letters, which a redrive moves.
+    /// Elements that no webhook brought (outgoing messages without a status), and dead letters, which a
+    /// redrive moves.
     pub skipped: usize,
     /// Elements whose raw bytes are damaged or gone, by id. They stay as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -113,8 +114,9 @@ struct Element {
 
 impl From<Message> for Element {
     fn from(message: Message) -> Self {
-        // Of an outgoing message a webhook brought the statuses only, and their bodies are not stored.
-        let bodies = if message.origin.is_inbound() { vec![message.raw] } else { Vec::new() };
+        // Of an outgoing message webhooks brought the statuses only.
+        let told = message.statuses.bodies().map(|(_, body)| Raw::Plain(body.to_owned()));
+        let bodies = message.origin.is_inbound().then_some(message.raw).into_iter().chain(told).collect();
         Self {
             found: Found { id: message.id.to_string(), kind: message.kind, at: message.at },
             received_at: message.recorded_at,

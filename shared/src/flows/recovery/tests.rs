@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::Client;
+use crate::domain::ids::MessageId;
 use crate::domain::letter::{DeadQueue, Letter};
 use crate::domain::parcel::Parcel;
 use crate::domain::raw::sha256;
-use crate::flows::testing::{CUSTOMER, FAULTS, Process, bot, message, parcel, text, until_due, webhook};
+use crate::domain::status::Statuses;
+use crate::flows::testing::{
+    CUSTOMER, FAULTS, Process, bot, message, parcel, status, text, until_due, webhook,
+};
 use crate::testing::{CountingRandom, Fault, FixedClock, MemoryQueues, MemoryStore, Parts, Tables, World};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -546,6 +550,31 @@ async fn replaying_what_is_recorded_changes_nothing() {
     let after = scene.tables(|t| (t.messages.clone(), t.conversations.clone(), t.events.clone()));
     assert_eq!(before, after);
     assert_eq!(scene.world.graph.sent().len(), 1);
+}
+
+fn bodies_alone(statuses: &Statuses) -> Statuses {
+    let mut alone = Statuses::default();
+    statuses.bodies().for_each(|(hash, body)| alone.keep(hash.to_owned(), body.to_owned()));
+    alone
+}
+
+#[tokio::test]
+async fn of_an_outgoing_message_its_statuses_are_replayed() {
+    let scene = Scene::new().await;
+    Process::default().ingest(&scene.world).parcel(&scene.parcel("wamid.A")).await.unwrap();
+    scene.work().await;
+    let sent = scene.world.graph.sent().remove(0);
+    let statuses = json!([status(&scene.world, &sent, "sent"), status(&scene.world, &sent, "read")]);
+    let body = webhook(&scene.client.phone_number_id, json!({ "statuses": statuses }));
+    Process::default().ingest(&scene.world).parcel(&parcel(&scene.world, body)).await.unwrap();
+    let own = MessageId::answer_to(&"wamid.A".parse().unwrap());
+    let told = message(&scene.world, own.as_ref());
+    // As if a version that did not understand them had kept them only.
+    scene.tables(|t| t.messages.get_mut(&own).unwrap().statuses = bodies_alone(&told.statuses));
+    let replayed = scene.run(json!({"job": "replay", "messageId": own, "dryRun": false})).await.unwrap();
+    assert_eq!((&replayed["replayed"], &replayed["skipped"]), (&1.into(), &0.into()));
+    scene.work().await;
+    assert_eq!(message(&scene.world, own.as_ref()), told);
 }
 
 #[tokio::test]
