@@ -3,6 +3,7 @@
 mod answering;
 mod cloud;
 mod crashes;
+mod guards;
 mod leaving;
 mod onboarding;
 mod secrets;
