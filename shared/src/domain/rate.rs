@@ -140,13 +140,15 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How long to wait so that the limit is not hit, or is hit no longer.
+    /// How long to wait so that the limit is not hit, or is hit no longer. At most an hour: then one try
+    /// asks Meta again, so that a nonsensical header stops nobody for long.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {
         const NEARLY: u32 = 90;
+        const LONGEST: Duration = Duration::from_secs(60 * 60);
         let told = self.regained_after.filter(|after| !after.is_zero());
         match (told, self.percent) {
-            (Some(told), _) => Some(told),
+            (Some(told), _) => Some(told.min(LONGEST)),
             (None, 100..) => Some(Duration::from_secs(5 * 60)),
             (None, NEARLY..) => Some(Duration::from_secs(60)),
             _ => None,
@@ -233,6 +235,7 @@ mod tests {
         assert_eq!(minutes(usage(90, Some(0))), Some(1));
         assert_eq!(minutes(usage(100, None)), Some(5));
         assert_eq!(minutes(usage(100, Some(12))), Some(12));
+        assert_eq!(minutes(usage(100, Some(100_000))), Some(60));
     }
 
     #[test]
