@@ -105,6 +105,57 @@ pub struct Conversation {
     pub window_ends_at: Option<Timestamp>,
     /// Until when the bot is silent because a person writes.
     pub paused_until: Option<Timestamp>,
+    /// What Meta says of the customer as a recipient.
+    pub marks: RecipientMarks,
+}
+
+impl Conversation {
+    /// Whether Meta could not deliver to the customer, who wrote nothing since.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        let wrote_at = self.window_ends_at.map(|end| end - SERVICE_WINDOW);
+        self.marks.unreachable_at > wrote_at
+    }
+}
+
+/// Something that Meta says of a customer as a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecipientMark {
+    /// Not to be reached on WhatsApp (error 131026).
+    Unreachable,
+    /// Wants no marketing of the client (error 131050).
+    MarketingStopped,
+    /// Wants marketing of the client again.
+    MarketingResumed,
+}
+
+/// When Meta last said each of it. The newer word counts, so order and repetition do not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecipientMarks {
+    /// [`RecipientMark::Unreachable`].
+    pub unreachable_at: Option<Timestamp>,
+    /// [`RecipientMark::MarketingStopped`].
+    pub marketing_stopped_at: Option<Timestamp>,
+    /// [`RecipientMark::MarketingResumed`].
+    pub marketing_resumed_at: Option<Timestamp>,
+}
+
+impl RecipientMarks {
+    /// With one more.
+    pub fn put(&mut self, mark: RecipientMark, at: Timestamp) {
+        let known = match mark {
+            RecipientMark::Unreachable => &mut self.unreachable_at,
+            RecipientMark::MarketingStopped => &mut self.marketing_stopped_at,
+            RecipientMark::MarketingResumed => &mut self.marketing_resumed_at,
+        };
+        *known = (*known).max(Some(at));
+    }
+
+    /// Whether the customer wants no marketing; of two words at the same time, the stop counts.
+    #[must_use]
+    pub fn refuses_marketing(&self) -> bool {
+        self.marketing_stopped_at.is_some() && self.marketing_stopped_at >= self.marketing_resumed_at
+    }
 }
 
 /// What one message changes in its conversation. All of it only moves forward, so order and
@@ -121,4 +172,52 @@ pub struct ConversationTouch {
     pub at: Timestamp,
     /// Whether the customer wrote it: that opens the window.
     pub inbound: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn the_newer_word_on_marketing_counts_whatever_comes_first() {
+        use RecipientMark::{MarketingResumed, MarketingStopped};
+        for (words, refuses) in [
+            (vec![], false),
+            (vec![(MarketingStopped, 5)], true),
+            (vec![(MarketingStopped, 5), (MarketingResumed, 6)], false),
+            (vec![(MarketingResumed, 6), (MarketingStopped, 5), (MarketingStopped, 5)], false),
+            (vec![(MarketingResumed, 5), (MarketingStopped, 5)], true),
+            (vec![(MarketingStopped, 7), (MarketingResumed, 6), (MarketingStopped, 5)], true),
+        ] {
+            let mut marks = RecipientMarks::default();
+            words.iter().for_each(|(word, second)| marks.put(*word, at(*second)));
+            assert_eq!(marks.refuses_marketing(), refuses, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn who_writes_can_be_reached_again() {
+        let of = |unreachable: Option<i64>, wrote: Option<i64>| Conversation {
+            id: ConversationId::new(
+                &"531974795124266".parse().unwrap(),
+                &CustomerKey::try_from("15550100123".to_owned()).unwrap(),
+            ),
+            bot_id: "bot".parse().unwrap(),
+            phone_number_id: "531974795124266".parse().unwrap(),
+            customer: CustomerNames { wa_id: None, bsuid: None },
+            last_message_at: at(0),
+            window_ends_at: wrote.map(|second| at(second) + SERVICE_WINDOW),
+            paused_until: None,
+            marks: RecipientMarks { unreachable_at: unreachable.map(at), ..RecipientMarks::default() },
+        };
+        assert!(!of(None, None).is_unreachable());
+        assert!(!of(None, Some(1)).is_unreachable());
+        assert!(of(Some(1), None).is_unreachable());
+        assert!(of(Some(2), Some(1)).is_unreachable());
+        assert!(!of(Some(2), Some(3)).is_unreachable());
+    }
 }

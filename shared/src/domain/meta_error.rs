@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::conversation::RecipientMark;
+
 /// Meta's error envelope, reduced to what is stored and shown. Messages are Meta's own texts; they
 /// name parameters, not secrets.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
@@ -97,6 +99,16 @@ impl MetaError {
             details: String::new(),
             fbtrace_id: None,
             is_transient: false,
+        }
+    }
+
+    /// What is to be remembered of the recipient.
+    #[must_use]
+    pub fn recipient_mark(&self) -> Option<RecipientMark> {
+        match self.remedy() {
+            Remedy::NotReachable => Some(RecipientMark::Unreachable),
+            Remedy::OptedOut => Some(RecipientMark::MarketingStopped),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::client::PauseReason;
+use super::conversation::RecipientMark;
 use super::ids::{MessageId, Wamid};
 use super::meta_error::{MetaError, Remedy};
 use super::raw::sha256;
@@ -49,16 +50,26 @@ impl StatusEvent {
     /// Why Meta takes no messages of the client at all, if this failure says so.
     #[must_use]
     pub fn stops_the_client(&self) -> Option<PauseReason> {
-        if self.key.state != "failed" {
-            return None;
-        }
-        let errors = member(&self.body, "errors")?;
-        let codes = errors.as_array()?.iter().filter_map(|error| error["code"].as_i64());
-        codes.map(MetaError::of_code).find_map(|error| match error.remedy() {
+        self.failures().iter().find_map(|error| match error.remedy() {
             Remedy::Payment => Some(PauseReason::Payment),
             Remedy::Locked => Some(PauseReason::Locked),
             _ => None,
         })
+    }
+
+    /// What this failure says of the recipient. That one member of a group failed says nothing of the group.
+    #[must_use]
+    pub fn recipient_mark(&self) -> Option<RecipientMark> {
+        if self.key.participant.is_some() {
+            return None;
+        }
+        self.failures().iter().find_map(MetaError::recipient_mark)
+    }
+
+    fn failures(&self) -> Vec<MetaError> {
+        let errors = (self.key.state == "failed").then(|| member(&self.body, "errors")).flatten();
+        let errors = errors.as_ref().and_then(Value::as_array).into_iter().flatten();
+        errors.filter_map(|error| error["code"].as_i64()).map(MetaError::of_code).collect()
     }
 }
 

@@ -22,9 +22,9 @@ use crate::domain::status::{StatusEvent, Statuses};
 use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, NoteAccounts, Quarantine, Quarantined, ReadClients,
-    RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges, StartOffboardings,
-    TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, Quarantine, Quarantined,
+    ReadClients, RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges,
+    StartOffboardings, TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
@@ -65,6 +65,7 @@ pub trait Records:
     + ReadClients
     + TouchClients
     + MarkClients
+    + MarkRecipients
     + RecordEvents
     + NoteAccounts
     + StartOffboardings
@@ -80,6 +81,7 @@ impl<T> Records for T where
         + ReadClients
         + TouchClients
         + MarkClients
+        + MarkRecipients
         + RecordEvents
         + NoteAccounts
         + StartOffboardings
@@ -360,6 +362,9 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         if !applied.body_kept {
             self.event(piece, received_at).await?;
         }
+        if let Some(message) = &applied.message {
+            self.mark_recipient(message, &status.event).await?;
+        }
         if let Some(message) = applied.message
             && message.origin == Origin::Bot
             && let Some(question) = &message.reply_to
@@ -370,6 +375,21 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         }
         self.heed(&status.phone_number_id, &status.event).await?;
         Ok(Tally { statuses: 1, ..Tally::default() })
+    }
+
+    /// Meta often takes a message first and says later that its recipient cannot be reached.
+    async fn mark_recipient(&self, message: &Message, event: &StatusEvent) -> Result<(), StoreError> {
+        let (Some(mark), Some(bot_id)) = (event.recipient_mark(), message.bot_id.clone()) else {
+            return Ok(());
+        };
+        let contact = ConversationTouch {
+            id: message.conversation_id.clone(),
+            bot_id,
+            customer: message.customer.clone(),
+            at: event.fact.at,
+            inbound: false,
+        };
+        self.store.mark_recipient(&contact, mark).await
     }
 
     /// Meta often takes a message first and says later that nobody pays for it, or that the account is locked:

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, Pause, PauseReason};
+use crate::domain::conversation::{ConversationTouch, RecipientMark};
 use crate::domain::draft::{Recipient, call_of};
 use crate::domain::ids::{ConversationId, MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Sending};
@@ -19,8 +20,8 @@ use crate::flows::content_of;
 use crate::flows::pace::{Held, HeldReason, Pace};
 use crate::flows::tokens::{Opened, Tokens};
 use crate::ports::{
-    Clock, MarkClients, MarkGrants, MessageGraph, Rates, ReadGrants, ReadMessages, RecordSends, Recorded,
-    Seal, SendOutcome, TokenGraph,
+    Clock, MarkClients, MarkGrants, MarkRecipients, MessageGraph, Rates, ReadGrants, ReadMessages,
+    RecordSends, Recorded, Seal, SendOutcome, TokenGraph,
 };
 use crate::telemetry::metric;
 
@@ -48,8 +49,14 @@ pub struct Sender<'a, S, K, G, C> {
 }
 
 /// All records that sending uses.
-pub trait SendRecords: ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
-impl<T> SendRecords for T where T: ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + Rates {}
+pub trait SendRecords:
+    ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + MarkRecipients + Rates
+{
+}
+impl<T> SendRecords for T where
+    T: ReadMessages + RecordSends + ReadGrants + MarkGrants + MarkClients + MarkRecipients + Rates
+{
+}
 
 /// How a message stands after [`Sender::deliver`].
 #[derive(Debug)]
@@ -307,8 +314,26 @@ where
             | Remedy::OptedOut
             | Remedy::MarketingLimit
             | Remedy::Fix
-            | Remedy::Never => self.finish(parcel.id, parcel.attempt, &SendOutcome::Refused(error)).await,
+            | Remedy::Never => {
+                let mark = error.recipient_mark();
+                let delivery = self.finish(parcel.id, parcel.attempt, &SendOutcome::Refused(error)).await?;
+                self.mark_recipient(parcel, mark).await;
+                Ok(delivery)
+            }
         }
+    }
+
+    /// What a refusal says of the recipient. The refusal stands whatever happens here.
+    async fn mark_recipient(&self, parcel: &Parcel<'_>, mark: Option<RecipientMark>) {
+        let (Some(mark), Recipient::Person(names)) = (mark, parcel.recipient) else { return };
+        let contact = ConversationTouch {
+            id: parcel.conversation.clone(),
+            bot_id: parcel.client.bot_id.clone(),
+            customer: names.clone(),
+            at: self.clock.now(),
+            inbound: false,
+        };
+        known(self.store.mark_recipient(&contact, mark).await);
     }
 
     /// Meta takes nothing of this client until somebody mends the cause.
@@ -417,10 +442,12 @@ pub(super) fn report_pause(phone: &PhoneNumberId, reason: PauseReason) {
     }
 }
 
-/// Rates are a help, not a guard: where they cannot be read or written, sending goes on, and Meta is the
-/// judge of it.
+/// Rates and marks are a help, not a guard: where they cannot be read or written, sending goes on, and Meta
+/// is the judge of it.
 fn known<T>(result: Result<T, StoreError>) -> Option<T> {
-    result.inspect_err(|error| tracing::warn!(error = %Chain(error), "rates are not known")).ok()
+    result
+        .inspect_err(|error| tracing::warn!(error = %Chain(error), "what would help sending is not known"))
+        .ok()
 }
 
 /// From `now` until then; nothing if that has passed.

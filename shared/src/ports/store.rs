@@ -6,7 +6,9 @@ use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use crate::domain::conversation::{
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
+};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
@@ -496,6 +498,17 @@ pub trait ResolveCustomers: Send + Sync {
 pub trait TouchConversations: Send + Sync {
     /// Takes a message into account; creates the conversation if it is new. Times only move forward.
     fn touch_conversation(&self, touch: &ConversationTouch) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on conversations.
+pub trait MarkRecipients: Send + Sync {
+    /// Remembers that Meta said this of the customer at `contact.at`, unless it said so later. A conversation
+    /// that is not known yet begins with it.
+    fn mark_recipient(
+        &self,
+        contact: &ConversationTouch,
+        mark: RecipientMark,
+    ) -> impl Future<Output = Stored<()>> + Send;
 }
 
 /// What became of claiming a conversation.

@@ -71,6 +71,7 @@ const BESIDE: &[Contract] = &contracts![
     event_lists,
     onboardings,
     rates,
+    recipient_marks,
     sends,
     statuses,
 ];

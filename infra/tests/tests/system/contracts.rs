@@ -39,7 +39,7 @@ macro_rules! on_copied_tables {
 
 on_the_deployed_tables! {
     accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
-    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, sends,
+    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, sends,
     statuses,
 }
 on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
@@ -63,6 +63,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside business_leases,
         Beside onboardings,
         Beside rates,
+        Beside recipient_marks,
         Beside sends,
         Beside statuses,
         Beside answers,

@@ -8,12 +8,14 @@ use super::values::{Millis, millis, nested, record, s, text, time};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
+    SERVICE_WINDOW,
 };
 use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
+    TouchConversations,
 };
 
 const GET: &str = "dynamodb GetItem on conversations";
@@ -44,6 +46,9 @@ struct Record {
     last_message_at: Millis,
     window_ends_at: Option<Millis>,
     paused_until: Option<Millis>,
+    unreachable_at: Option<Millis>,
+    marketing_stopped_at: Option<Millis>,
+    marketing_resumed_at: Option<Millis>,
 }
 
 fn conversation(item: Item) -> Stored<Conversation> {
@@ -56,6 +61,11 @@ fn conversation(item: Item) -> Stored<Conversation> {
         last_message_at: record.last_message_at.0,
         window_ends_at: record.window_ends_at.map(|t| t.0),
         paused_until: record.paused_until.map(|t| t.0),
+        marks: RecipientMarks {
+            unreachable_at: record.unreachable_at.map(|t| t.0),
+            marketing_stopped_at: record.marketing_stopped_at.map(|t| t.0),
+            marketing_resumed_at: record.marketing_resumed_at.map(|t| t.0),
+        },
     })
 }
 
@@ -153,6 +163,25 @@ impl TouchConversations for Conversations {
             let change = Expression::when(condition).set("windowEndsAt", window);
             self.0.update(UPDATE, key(&touch.id), change).await?;
         }
+        Ok(())
+    }
+}
+
+impl MarkRecipients for Conversations {
+    async fn mark_recipient(&self, contact: &ConversationTouch, mark: RecipientMark) -> Stored<()> {
+        let name = match mark {
+            RecipientMark::Unreachable => "unreachableAt",
+            RecipientMark::MarketingStopped => "marketingStoppedAt",
+            RecipientMark::MarketingResumed => "marketingResumedAt",
+        };
+        let newer = format!("attribute_not_exists(#{name}) OR #{name} < :{name}");
+        let change = Expression::when(&newer)
+            .set(name, millis(contact.at))
+            .set_if_missing("lastMessageAt", millis(contact.at))
+            .set_if_missing("botId", s(contact.bot_id.as_ref()))
+            .set_if_missing("phoneNumberId", s(contact.id.phone_number_id()))
+            .set_if_missing("customer", nested("conversations", &contact.customer)?);
+        self.0.update(UPDATE, key(&contact.id), change).await?;
         Ok(())
     }
 }

@@ -10,7 +10,9 @@ use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client as BusinessClient, Pause};
-use crate::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use crate::domain::conversation::{
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
+};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
@@ -224,6 +226,9 @@ delegate! {
         resolve_customer(self, phone: &PhoneNumberId, names: &CustomerNames) -> CustomerKey;
         find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;
         add_alias(self, phone: &PhoneNumberId, old: &CustomerKey, new: &CustomerKey) -> ();
+    }
+    ports::MarkRecipients, conversations {
+        mark_recipient(self, contact: &ConversationTouch, mark: RecipientMark) -> ();
     }
     ports::TouchConversations, conversations {
         touch_conversation(self, touch: &ConversationTouch) -> ();

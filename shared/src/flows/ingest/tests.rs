@@ -5,9 +5,11 @@ use serde_json::json;
 use super::*;
 use crate::domain::client::PauseReason;
 use crate::domain::ids::Wamid;
+use crate::domain::message::Sending;
 use crate::domain::parcel::pack;
 use crate::flows::stored_bytes;
 use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, until_due, webhook};
+use crate::ports::{ReadConversations, RecordSends, SendOutcome};
 use crate::testing::{Fault, World};
 
 /// A client whose webhooks come in.
@@ -420,6 +422,37 @@ async fn a_failure_that_stops_the_client_pauses_it_and_an_old_or_another_one_doe
         let pause = inbox.world.store.with(|t| t.clients[&inbox.client.phone_number_id].pause);
         let expected = reason.map(|reason| Pause::after(None, reason, inbox.world.clock.now()));
         assert_eq!(pause, expected, "{code} after {minutes} minutes");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_marks_its_recipient_but_no_group_for_its_members() {
+    for (participant, code, unreachable, refuses) in [
+        (None, 131_026, true, false),
+        (None, 131_050, false, true),
+        (Some("15550100130"), 131_026, false, false),
+    ] {
+        let inbox = Inbox::new().await;
+        inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
+        let question = message(&inbox.world, "wamid.A");
+        let until = inbox.world.clock.now();
+        let sending = Some(Sending::Intended { until });
+        let id = "msg_0123456789abcdef0123456789abcdef".parse().unwrap();
+        let sent = Message { id, wamid: None, origin: Origin::Api, answer: None, sending, ..question };
+        inbox.world.store.begin_send(&sent).await.unwrap();
+        let taken = SendOutcome::Accepted("wamid.OUT".parse().unwrap());
+        inbox.world.store.finish_send(&sent.id, until, &taken).await.unwrap();
+        let at = until + Duration::from_secs(5);
+        let failed = json!({"id": "wamid.OUT", "status": "failed", "timestamp": at.as_second().to_string(),
+            "recipient_id": CUSTOMER, "recipient_participant_id": participant,
+            "errors": [{"code": code, "title": "Not to this customer"}]});
+        inbox.receive(json!({"statuses": [failed]})).await.unwrap();
+        let known = inbox.world.store.conversation(&sent.conversation_id).await.unwrap().unwrap();
+        assert_eq!(
+            (known.is_unreachable(), known.marks.refuses_marketing()),
+            (unreachable, refuses),
+            "{code}"
+        );
     }
 }
 

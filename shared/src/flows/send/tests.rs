@@ -13,6 +13,7 @@ use crate::domain::status::Statuses;
 use crate::flows::testing::{
     CUSTOMER, PAST_ALL_CLAIMS, Process, bot, message, parcel, status, text_sent, webhook,
 };
+use crate::ports::ReadConversations;
 use crate::testing::{Fault, GraphFault, World, refusal};
 
 const ID: &str = "msg_0123456789abcdef0123456789abcdef";
@@ -152,6 +153,24 @@ async fn what_meta_refuses_for_good_stays_refused_without_a_second_call() {
         it.world.clock.advance(Duration::from_secs(1));
     }
     assert_eq!(it.sends(), 1);
+}
+
+#[tokio::test]
+async fn what_meta_says_of_the_recipient_is_remembered_and_a_lost_mark_changes_nothing_else() {
+    for (code, unreachable, refuses) in
+        [(131_026, true, false), (131_050, false, true), (131_049, false, false)]
+    {
+        let it = Desk::new().await;
+        it.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "Not to this customer")));
+        it.deliver(&it.intent("Hi")).await.unwrap();
+        let known = it.world.store.conversation(&it.intent("Hi").conversation_id).await.unwrap();
+        let told = known.map(|known| (known.is_unreachable(), known.marks.refuses_marketing()));
+        assert_eq!(told, (unreachable || refuses).then_some((unreachable, refuses)), "{code}");
+    }
+    let it = Desk::new().await;
+    it.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_026, "Undeliverable")));
+    it.world.steps.fault_next("mark_recipient", Fault::FailBefore);
+    assert!(matches!(it.deliver(&it.intent("Hi")).await.unwrap(), Delivery::Refused(_)));
 }
 
 #[tokio::test]

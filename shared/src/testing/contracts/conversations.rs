@@ -1,10 +1,12 @@
 use super::{Ids, Must, at, key};
 use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
+    SERVICE_WINDOW,
 };
 use crate::domain::ids::PhoneNumberId;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
+    TouchConversations,
 };
 
 /// [`ResolveCustomers`].
@@ -112,6 +114,7 @@ pub async fn conversations(store: &(impl TouchConversations + ReadConversations)
         last_message_at: at(last),
         window_ends_at: inbound.map(|seconds| at(seconds) + SERVICE_WINDOW),
         paused_until: None,
+        marks: RecipientMarks::default(),
     };
     assert_eq!(store.conversation(&ids.conversation(1)).await.must(), None);
     for (second, inbound, last, window) in [
@@ -132,6 +135,57 @@ pub async fn conversations(store: &(impl TouchConversations + ReadConversations)
     first.must();
     second.must();
     assert_eq!(store.conversation(&ids.conversation(2)).await.must(), Some(expected(2, 20, Some(10))));
+}
+
+/// [`MarkRecipients`].
+pub async fn recipient_marks(
+    store: &(impl MarkRecipients + TouchConversations + ReadConversations),
+    unique: &str,
+) {
+    use RecipientMark::{MarketingResumed, MarketingStopped, Unreachable};
+    let ids = Ids::new("recipient-marks", unique);
+    let contact = |seconds: i64| ConversationTouch {
+        id: ids.conversation(1),
+        bot_id: ids.bot(1),
+        customer: ids.customer(1),
+        at: at(seconds),
+        inbound: false,
+    };
+    let mut expected = Conversation {
+        id: ids.conversation(1),
+        bot_id: ids.bot(1),
+        phone_number_id: ids.phone(1),
+        customer: ids.customer(1),
+        last_message_at: at(20),
+        window_ends_at: None,
+        paused_until: None,
+        marks: RecipientMarks::default(),
+    };
+    for (mark, second) in [
+        (Unreachable, 20),
+        (MarketingStopped, 30),
+        (MarketingStopped, 25),
+        (MarketingResumed, 28),
+        (Unreachable, 40),
+    ] {
+        for _ in 0..2 {
+            store.mark_recipient(&contact(second), mark).await.must();
+        }
+        expected.marks.put(mark, at(second));
+        let known = store.conversation(&expected.id).await.must();
+        assert_eq!(known.as_ref(), Some(&expected), "after {mark:?} at {second} s");
+    }
+    let customer = ids.customer(2);
+    store.touch_conversation(&ConversationTouch { customer, inbound: true, ..contact(50) }).await.must();
+    expected.last_message_at = at(50);
+    expected.window_ends_at = Some(at(50) + SERVICE_WINDOW);
+    expected.customer = ids.customer(2);
+    assert_eq!(
+        store.conversation(&expected.id).await.must().as_ref(),
+        Some(&expected),
+        "a message keeps marks"
+    );
+    assert!(expected.marks.refuses_marketing() && !expected.is_unreachable());
 }
 
 /// [`ClaimConversations`].

@@ -1,12 +1,14 @@
 use super::{Lease, MemoryStore, Tables, give_back};
 use crate::domain::Timestamp;
 use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, SERVICE_WINDOW,
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
+    SERVICE_WINDOW,
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
+    TouchConversations,
 };
 
 impl ResolveCustomers for MemoryStore {
@@ -86,6 +88,21 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         last_message_at: touch.at,
         window_ends_at: None,
         paused_until: None,
+        marks: RecipientMarks::default(),
+    }
+}
+
+impl MarkRecipients for MemoryStore {
+    async fn mark_recipient(
+        &self,
+        contact: &ConversationTouch,
+        mark: RecipientMark,
+    ) -> Result<(), StoreError> {
+        self.run("mark_recipient", |tables| {
+            let known = tables.conversations.entry(contact.id.clone());
+            known.or_insert_with(|| new_conversation(contact)).marks.put(mark, contact.at);
+        })
+        .await
     }
 }
 

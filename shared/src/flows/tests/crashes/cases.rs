@@ -10,7 +10,7 @@ use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
 use crate::error::ModelError;
-use crate::flows::testing::{Order, bot, text, webhook};
+use crate::flows::testing::{Order, bot, status, text, webhook};
 use crate::ports::Clock;
 use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
 
@@ -28,6 +28,7 @@ cases! {
         "ingest, after one element failed" => ingest_alone,
         "ingest, of something large" => ingest_large,
         "ingest, statuses of an uncertain answer" => ingest_statuses,
+        "ingest, a status that nobody could be reached" => ingest_undeliverable,
         "ingest and reply, answers first" => answers_first,
         "reply" => reply,
         "reply, Meta says too fast" => reply_too_fast,
@@ -42,6 +43,7 @@ cases! {
         "send" => send,
         "send, without a number" => send_from_the_only_one,
         "send, Meta says too fast" => send_too_fast,
+        "send, to somebody who cannot be reached" => send_undeliverable,
         "exchange" => exchange,
         "onboard" => onboard,
         "onboard, its token was lost" => onboard_lost,
@@ -188,6 +190,17 @@ async fn ingest_statuses(faults: Faults) -> Ran {
     end(cloud, &phone).await
 }
 
+async fn ingest_undeliverable(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.come_to_rest().await;
+    let mut failed = status(&cloud.world, &cloud.world.graph.sent()[0], "failed");
+    failed["errors"] = json!([{"code": 131_026, "title": "Message undeliverable"}]);
+    cloud.deliver(webhook(&phone, json!({ "statuses": [failed] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.work_on_inbound().await;
+    end(cloud, &phone).await
+}
+
 /// Two webhooks from beginning to end, with work on the answers before the work on what came.
 async fn answers_first(faults: Faults) -> Ran {
     let world = World::new();
@@ -291,6 +304,14 @@ async fn send_from_the_only_one(faults: Faults) -> Ran {
 async fn send_too_fast(faults: Faults) -> Ran {
     let (mut cloud, phone) = shop().await;
     cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 130_429, "Too fast")));
+    cloud.begin(&faults);
+    cloud.order(&Order::new(bot(), Some(phone.clone()), "order-1")).await;
+    end(cloud, &phone).await
+}
+
+async fn send_undeliverable(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_026, "Undeliverable")));
     cloud.begin(&faults);
     cloud.order(&Order::new(bot(), Some(phone.clone()), "order-1")).await;
     end(cloud, &phone).await
