@@ -42,6 +42,8 @@ const CLOCK_SKEW: Duration = Duration::from_secs(1);
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// First pause between tries; doubles, up to SQS's longest delay.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Postponed so often before, an answer counts as late: with pauses that double that is a minute.
+const LATE_AFTER: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Settings of reply.
@@ -255,6 +257,9 @@ where
         let due_at = self.now() + pause;
         if due_at > message.recorded_at + WORTH_WAITING {
             return self.settle(message, &Answer::None(otherwise, None)).await.map(|()| true);
+        }
+        if otherwise == NoAnswer::GivenUp && attempts(message) == LATE_AFTER {
+            tracing::error!(metric = metric::ANSWER_DELAYED, wamid = %message.id, "an answer is late");
         }
         self.store().postpone_answer(&message.id, due_at).await?;
         self.nudge_again(&message.id, pause).await.map(|()| false)

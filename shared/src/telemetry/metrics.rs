@@ -16,6 +16,9 @@ use tracing_subscriber::layer::Context;
 pub mod metric {
     /// A send whose outcome nobody told us in time. Somebody should look whether it arrived.
     pub const SEND_UNCERTAIN: &str = "SendUncertain";
+    /// An answer that is still late after several tries, because Meta or the language model is down or slows us
+    /// down.
+    pub const ANSWER_DELAYED: &str = "AnswerDelayed";
     /// An answer that was given up because a dependency was down for too long.
     pub const ANSWER_GIVEN_UP: &str = "AnswerGivenUp";
     /// Bytes that nobody understood went to quarantine.
@@ -35,8 +38,9 @@ pub mod metric {
     pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
 
     /// All of them.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 10] = [
         SEND_UNCERTAIN,
+        ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
         QUARANTINED,
         DEAD_LETTERS_ARCHIVED,

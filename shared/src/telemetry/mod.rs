@@ -50,16 +50,40 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
+    use tracing::subscriber::DefaultGuard;
 
-    use super::*;
+    use super::{LevelFilter, subscriber};
 
+    /// What the current thread logs, as JSON lines.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// From now on, until the guard is dropped.
+        pub(crate) fn listen(level: LevelFilter) -> (Self, DefaultGuard) {
+            let lines = Self::default();
+            let writer = lines.clone();
+            let subscriber = subscriber(level, "Test".to_owned(), move || writer.clone());
+            (lines, tracing::subscriber::set_default(subscriber))
+        }
+
+        pub(crate) fn all(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap();
+            let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+        }
+
+        /// How often a metric was counted.
+        pub(crate) fn counted(&self, metric: &str) -> u64 {
+            let metrics = self.all().into_iter().filter(|line| line.get("_aws").is_some());
+            metrics.filter_map(|line| line[metric].as_u64()).sum()
+        }
+    }
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -69,17 +93,19 @@ mod tests {
             Ok(())
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::testing::Lines;
+    use super::*;
 
     fn logged(level: LevelFilter, log: impl FnOnce()) -> Vec<Value> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(level, "Test".to_owned(), move || writer.clone()), log);
-        let bytes = lines.0.lock().unwrap();
-        bytes
-            .split(|b| *b == b'\n')
-            .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).unwrap())
-            .collect()
+        let (lines, _listening) = Lines::listen(level);
+        log();
+        lines.all()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One test for each rule of answering.
 
 use serde_json::json;
+use tracing::level_filters::LevelFilter;
 
 use super::*;
 use crate::domain::bot::{BotSettings, Rule};
@@ -11,6 +12,7 @@ use crate::flows::testing::{
     PAST_ALL_CLAIMS, Process, bot, message, parcel, text, text_sent, until_due, webhook,
 };
 use crate::ports::Rates;
+use crate::telemetry::testing::Lines;
 use crate::testing::{Fault, GraphFault, World, refusal};
 
 /// A client that customers write to.
@@ -231,6 +233,7 @@ async fn two_nudges_of_one_conversation_at_once_make_one_answer() {
 #[tokio::test]
 async fn what_was_not_sent_is_retried_with_growing_pauses_and_given_up() {
     let chat = Chat::with("wamid.A").await;
+    let (lines, _listening) = Lines::listen(LevelFilter::ERROR);
     let mut pauses = Vec::new();
     while matches!(chat.state("wamid.A"), Answer::Pending { .. }) {
         assert!(pauses.len() < 50, "it never ends");
@@ -242,6 +245,8 @@ async fn what_was_not_sent_is_retried_with_growing_pauses_and_given_up() {
     // Scattered by up to a quarter; a queue delays no longer than its longest pause.
     assert!(pauses[0] >= FIRST_PAUSE && pauses[0] <= FIRST_PAUSE + FIRST_PAUSE / 4, "{pauses:?}");
     assert_eq!(pauses[pauses.len() - 1], LONGEST_PAUSE);
+    let counted = [metric::ANSWER_DELAYED, metric::ANSWER_GIVEN_UP].map(|metric| lines.counted(metric));
+    assert_eq!(counted, [1, 1]);
     assert!(is_none(&chat.state("wamid.A"), NoAnswer::GivenUp));
     assert!(chat.sent().is_empty());
 }
