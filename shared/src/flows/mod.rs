@@ -1,5 +1,6 @@
 //! The use cases, over ports only: what happens, in which order, and what a crash in between means.
 
+pub mod erasure;
 pub mod exchange;
 pub mod ingest;
 pub mod offboard;

@@ -1,11 +1,13 @@
 //! What the flows need from outside: one trait per capability. A doc on a method is its contract.
 //! A lost race is a value, never an error.
 
+mod erase;
 mod graph;
 mod outside;
 mod recovery;
 mod store;
 
+pub use erase::*;
 pub use graph::*;
 pub use outside::*;
 pub use recovery::*;

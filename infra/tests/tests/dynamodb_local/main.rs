@@ -61,6 +61,7 @@ const BESIDE: &[Contract] = &contracts![
     conversation_lists,
     conversations,
     customers,
+    erasing,
     events,
     quarantine,
     blobs,

@@ -6,6 +6,7 @@ use super::values::{binary, n, number, s, seconds};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::parcel::PartHeader;
+use crate::ports::EraseBlobs;
 
 /// The table `blobs`: one item per part.
 #[derive(Debug, Clone)]
@@ -62,4 +63,14 @@ impl crate::ports::Blobs for Blobs {
 
 fn bytes(mut part: Item) -> Option<Vec<u8>> {
     Some(part.remove("bytes")?.as_b().ok()?.as_ref().to_vec())
+}
+
+impl EraseBlobs for Blobs {
+    async fn erase_parts(&self, name: &str, count: u32) -> Stored<()> {
+        for index in 0..count {
+            let key = [("blobId".to_owned(), s(blob_id(name, count))), ("part".to_owned(), n(index.into()))];
+            self.0.delete_at("dynamodb DeleteItem on blobs", key.into(), Expression::default()).await?;
+        }
+        Ok(())
+    }
 }

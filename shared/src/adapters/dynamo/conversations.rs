@@ -15,8 +15,8 @@ use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use crate::domain::message::time_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, ReadConversations,
-    ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, EraseConversations, ListConversations, MarkRecipients, Page,
+    ReadConversations, ResolveCustomers, TouchConversations,
 };
 
 const GET: &str = "dynamodb GetItem on conversations";
@@ -24,6 +24,7 @@ const PUT: &str = "dynamodb PutItem on conversations";
 const UPDATE: &str = "dynamodb UpdateItem on conversations";
 const BATCH_GET: &str = "dynamodb BatchGetItem on conversations";
 const QUERY: &str = "dynamodb Query on conversations";
+const DELETE: &str = "dynamodb DeleteItem on conversations";
 
 /// The table `conversations`: one item per client and customer, and one per name of a customer.
 #[derive(Debug, Clone)]
@@ -275,5 +276,18 @@ impl ListConversations for Conversations {
         names
             .map(|n| CustomerKey::try_from(n.to_owned()).map_err(|e| StoreError::corrupt("conversations", e)))
             .collect()
+    }
+}
+
+impl EraseConversations for Conversations {
+    async fn erase_conversation(&self, id: &ConversationId, names: &[CustomerKey]) -> Stored<()> {
+        self.0.delete(DELETE, key(id), Expression::default()).await?;
+        for name in names {
+            let alias = alias_key(&id.phone_number_id(), name);
+            // Another customer's by now, it stays.
+            let ours = Expression::when("#aliasOf = :id").value("id", s(id.as_ref()));
+            self.0.delete(DELETE, ("conversationId", &alias), ours).await?;
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::ids::{BusinessId, WabaId};
 use crate::error::StoreError;
-use crate::ports::{AccountEvent, ListEvents, Page, ReadEvents, RecordEvents};
+use crate::ports::{AccountEvent, EraseEvents, ListEvents, Page, ReadEvents, RecordEvents};
 
 /// The table `events`: one item per change of an account.
 #[derive(Debug, Clone)]
@@ -119,4 +119,12 @@ fn account_event(item: super::table::Item) -> Stored<AccountEvent> {
         business_id: record.business_id,
         raw: raw.ok_or_else(|| StoreError::corrupt("events", "an event without raw bytes"))?,
     })
+}
+
+impl EraseEvents for Events {
+    async fn erase_event(&self, event: &AccountEvent) -> Stored<()> {
+        let key = [("ownerId".to_owned(), s(&event.owner)), ("eventKey".to_owned(), s(event_key(event)))];
+        self.0.delete_at("dynamodb DeleteItem on events", key.into(), Expression::default()).await?;
+        Ok(())
+    }
 }

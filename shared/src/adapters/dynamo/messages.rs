@@ -5,6 +5,7 @@
 //! through this item, so that whoever comes first waits for the other.
 
 mod answers;
+mod erase;
 mod lists;
 mod record;
 mod sends;
@@ -22,6 +23,7 @@ const GET: &str = "dynamodb GetItem on messages";
 const PUT: &str = "dynamodb PutItem on messages";
 const UPDATE: &str = "dynamodb UpdateItem on messages";
 const BATCH_GET: &str = "dynamodb BatchGetItem on messages";
+const DELETE: &str = "dynamodb DeleteItem on messages";
 const QUERY: &str = "dynamodb Query on messages";
 
 /// The key's attribute.

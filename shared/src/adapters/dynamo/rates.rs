@@ -10,7 +10,7 @@ use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::rate::{Brake, PAIR_INTERVAL, Pair, PairTurn, RateKey, Slowed};
-use crate::ports::Rates as Port;
+use crate::ports::{ErasePairs, Rates as Port};
 
 const KEY: &str = "rateId";
 const UPDATE: &str = "dynamodb UpdateItem on rates";
@@ -184,6 +184,13 @@ impl Port for Rates {
     async fn forgive(&self, id: &ConversationId) -> Stored<()> {
         let change = Expression::when("attribute_exists(#refusals)").remove("refusals").remove("heldUntil");
         self.0.update(UPDATE, (KEY, &pair_id(id)), change).await?;
+        Ok(())
+    }
+}
+
+impl ErasePairs for Rates {
+    async fn erase_pair(&self, pair: &ConversationId) -> Stored<()> {
+        self.0.delete("dynamodb DeleteItem on rates", (KEY, &pair_id(pair)), Expression::default()).await?;
         Ok(())
     }
 }

@@ -223,13 +223,22 @@ impl Table {
         key: (&'static str, &str),
         condition: Expression,
     ) -> Stored<bool> {
-        let (attribute, value) = key;
+        self.delete_at(operation, Item::from([(key.0.to_owned(), s(key.1))]), condition).await
+    }
+
+    /// The same, by a key of several attributes.
+    pub(super) async fn delete_at(
+        &self,
+        operation: &'static str,
+        key: Item,
+        condition: Expression,
+    ) -> Stored<bool> {
         let condition = condition.build();
         let result = self
             .client
             .delete_item()
             .table_name(&self.name)
-            .key(attribute, s(value))
+            .set_key(Some(key))
             .set_condition_expression(condition.condition)
             .set_expression_attribute_names(condition.names)
             .set_expression_attribute_values(condition.values)

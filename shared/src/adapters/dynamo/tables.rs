@@ -227,6 +227,21 @@ delegate! {
         find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;
         add_alias(self, phone: &PhoneNumberId, old: &CustomerKey, new: &CustomerKey) -> ();
     }
+    ports::EraseMessages, messages {
+        erase_message(self, message: &Message) -> ();
+    }
+    ports::EraseConversations, conversations {
+        erase_conversation(self, id: &ConversationId, names: &[CustomerKey]) -> ();
+    }
+    ports::ErasePairs, rates {
+        erase_pair(self, pair: &ConversationId) -> ();
+    }
+    ports::EraseEvents, events {
+        erase_event(self, event: &AccountEvent) -> ();
+    }
+    ports::EraseBlobs, blobs {
+        erase_parts(self, name: &str, count: u32) -> ();
+    }
     ports::ListConversations, conversations {
         list_conversations(self, number: &str, before: Option<&str>, limit: usize) -> Page<Conversation>;
         aliases(self, id: &ConversationId) -> Vec<CustomerKey>;

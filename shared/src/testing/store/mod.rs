@@ -2,6 +2,7 @@
 
 mod clients;
 mod conversations;
+mod erase;
 mod messages;
 mod onboardings;
 mod rates;

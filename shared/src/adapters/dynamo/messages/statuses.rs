@@ -22,7 +22,7 @@ const IS_NEWS: &str = "(attribute_not_exists(#fact) OR #fact.#rank > :rank)";
 const HAS_ROOM: &str = "(attribute_not_exists(#statusBytes) OR #statusBytes <= :room)";
 
 /// Where a wamid of an outgoing message is. No incoming message's id begins like this.
-fn wamid_key(wamid: &Wamid) -> String {
+pub(super) fn wamid_key(wamid: &Wamid) -> String {
     format!("wamid#{wamid}")
 }
 

@@ -1,0 +1,94 @@
+//! Erasing a customer, under all numbers of the bot or the one that is named.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Request};
+use serde_json::json;
+use shared::domain::client::Client;
+use shared::domain::conversation::CustomerKey;
+use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
+use shared::flows::erasure::{self, Erased, Erasure, Progress};
+use shared::http::{
+    ApiError, Caller, Response, StatusCode, json as answer, numbers, path_parameter, query_parameter,
+};
+use shared::ports::{Clock, ListClients, ReadClients, ResolveCustomers};
+
+/// When to stop and answer how far it came: HTTP APIs end a call after 30 seconds.
+const ENOUGH: Duration = Duration::from_secs(20);
+
+/// All records that it uses. IAM: what [`erasure::Records`] names; dynamodb:Query on the index of clients,
+/// GetItem and BatchGetItem on clients, GetItem on conversations.
+pub(crate) trait Records: erasure::Records + ReadClients + ListClients + ResolveCustomers {}
+impl<T: erasure::Records + ReadClients + ListClients + ResolveCustomers> Records for T {}
+
+/// Where to go on: at which number, behind which of its account's events.
+struct Cursor {
+    phone: PhoneNumberId,
+    after: String,
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = ();
+    fn try_from(value: String) -> Result<Self, ()> {
+        let (phone, after) = value.split_once('.').ok_or(())?;
+        Ok(Self { phone: phone.parse().map_err(|_| ())?, after: after.to_owned() })
+    }
+}
+
+/// Any name that the customer is known by; a phone may begin with a plus sign.
+struct Name(CustomerKey);
+
+impl TryFrom<String> for Name {
+    type Error = ();
+    fn try_from(value: String) -> Result<Self, ()> {
+        CustomerKey::try_from(value.trim_start_matches(['+', ' ']).to_owned()).map(Self).map_err(|_| ())
+    }
+}
+
+pub(crate) async fn handle(
+    store: &impl Records,
+    clock: &impl Clock,
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
+    let caller = Caller::of(request)?;
+    let bot: BotId = path_parameter(request, "botId", "bot_not_found")?;
+    caller.check(&bot)?;
+    let Name(name) = path_parameter(request, "customer", "customer_not_found")?;
+    let cursor = query_parameter::<Cursor>(request, "cursor")?;
+    let end = clock.now() + ENOUGH;
+    let mut total = Erased::default();
+    // Whoever comes back with a cursor was found.
+    let mut found = cursor.is_some();
+    for phone in numbers(store, request, &bot).await? {
+        let Some(key) = store.find_customer(&phone, &name).await? else { continue };
+        let Some(client) = store.client(&phone).await?.filter(|client| client.bot_id == bot) else {
+            continue;
+        };
+        found = true;
+        let after =
+            cursor.as_ref().filter(|cursor| cursor.phone == phone).map(|cursor| cursor.after.as_str());
+        let id = ConversationId::new(&phone, &key);
+        let erasure = Erasure { store, clock };
+        let progress = erasure.run(&client, &name, &id, after, || clock.now() < end).await?;
+        match progress {
+            Progress::Done(erased) => total += erased,
+            Progress::More(erased, position) => {
+                total += erased;
+                return Ok(more(&client, total, &position));
+            }
+        }
+    }
+    if found {
+        tracing::info!(bot.id = %bot, messages = total.messages, events = total.events, "a customer was erased");
+        return Ok(answer(StatusCode::OK, &json!({"done": true, "erased": total, "nextCursor": null})));
+    }
+    Err(ApiError::not_found("customer_not_found"))
+}
+
+fn more(client: &Client, erased: Erased, position: &str) -> Response<Body> {
+    let cursor = format!("{}.{position}", client.phone_number_id);
+    answer(StatusCode::ACCEPTED, &json!({"done": false, "erased": erased, "nextCursor": cursor}))
+}
+
+#[cfg(test)]
+mod tests;

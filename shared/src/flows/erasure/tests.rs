@@ -1,0 +1,212 @@
+use std::cell::Cell;
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::answer::Nudge;
+use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::flows::testing::{CUSTOMER, Process, bot, parcel, status, text, until_due, webhook};
+use crate::ports::MarkRecipients;
+use crate::testing::{Fault, World};
+
+const BSUID: &str = "US.ada";
+const OTHER: &str = "15550100777";
+
+/// A client with two customers who wrote, were answered, and of whom other webhooks told.
+struct Shop {
+    world: World,
+    client: Client,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let world = World::new();
+        let (client, _) = world.active_client(&bot(), 1).await;
+        let shop = Self { world, client };
+        let process = Process::default();
+        for (phone, bsuid) in [(CUSTOMER, BSUID), (OTHER, "US.bob")] {
+            shop.talks(&process, phone, bsuid).await;
+        }
+        shop
+    }
+
+    async fn talks(&self, process: &Process, phone: &str, bsuid: &str) {
+        let world = &self.world;
+        let question = format!("wamid.{}", STANDARD.encode(format!("..{phone}.Q")));
+        let mut hello = text(world, &question, "Hello");
+        hello["from"] = phone.into();
+        hello["from_user_id"] = bsuid.into();
+        let mut long = text(world, &format!("{question}L"), &noise(phone));
+        long["from"] = phone.into();
+        let at = world.clock.now().as_second();
+        let info = |field: &str, value: Value| json!({"field": field, "value": value});
+        let wish = json!({"user_preferences": [{"wa_id": phone, "category": "marketing_messages", "value": "stop",
+            "timestamp": at}]});
+        let event =
+            json!({"automatic_events": [{"id": question, "event_name": "Purchase", "timestamp": at}]});
+        let both = json!({"object": "whatsapp_business_account", "entry": [{"id": self.client.waba_id, "time": at,
+            "changes": [info("user_preferences", wish), info("automatic_events", event)]}]});
+        let ingest = process.ingest(world);
+        let messages = webhook(&self.client.phone_number_id, json!({"messages": [hello, long]}));
+        ingest.parcel(&parcel(world, messages)).await.unwrap();
+        ingest.parcel(&parcel(world, both.to_string())).await.unwrap();
+        let nudge = Nudge { message_id: question.parse().unwrap() };
+        until_due(world, &nudge.message_id);
+        world.clock.advance(std::time::Duration::from_secs(60));
+        process.reply(world).nudge(&nudge).await.unwrap();
+        let sent = world.graph.sent().pop().unwrap();
+        let told =
+            webhook(&self.client.phone_number_id, json!({"statuses": [status(world, &sent, "delivered")]}));
+        ingest.parcel(&parcel(world, told)).await.unwrap();
+        let id = self.conversation(phone).unwrap();
+        let names = self.world.store.with(|t| t.conversations[&id].customer.clone());
+        let contact =
+            ConversationTouch { id, bot_id: bot(), customer: names, at: world.clock.now(), inbound: false };
+        world.store.mark_recipient(&contact, RecipientMark::Unreachable).await.unwrap();
+    }
+
+    fn conversation(&self, phone: &str) -> Option<ConversationId> {
+        let number = &self.client.phone_number_id;
+        let alias = (number.clone(), phone.to_owned());
+        self.world.store.with(|t| t.aliases.get(&alias).map(|key| ConversationId::new(number, key)))
+    }
+
+    async fn erase(&self, after: Option<&str>, has_time: impl Fn() -> bool) -> Result<Progress, StoreError> {
+        let parts: &crate::testing::Parts = &self.world;
+        let name = CustomerKey::try_from(CUSTOMER.to_owned()).unwrap();
+        let id = self.conversation(CUSTOMER).expect("whoever is not erased is found");
+        Erasure { store: &parts.store, clock: &parts.clock }
+            .run(&self.client, &name, &id, after, has_time)
+            .await
+    }
+
+    /// How many records of each kind there are, of the one and of the other customer. The account's own
+    /// records are left out.
+    fn records(&self, phone: &str, bsuid: &str) -> Vec<(&'static str, usize)> {
+        let names = [phone, bsuid].map(|name| CustomerKey::try_from(name.to_owned()).unwrap());
+        let is_theirs = |id: &ConversationId| {
+            names.iter().any(|name| ConversationId::new(&self.client.phone_number_id, name) == *id)
+        };
+        self.world.store.with(|tables| {
+            let parts = tables.messages.values().filter(|m| is_theirs(&m.conversation_id));
+            let parts: Vec<_> = parts.filter(|m| matches!(m.raw, Raw::Parts(_))).collect();
+            vec![
+                ("messages", tables.messages.values().filter(|m| is_theirs(&m.conversation_id)).count()),
+                ("large", parts.len()),
+                ("conversations", tables.conversations.keys().filter(|id| is_theirs(id)).count()),
+                ("aliases", tables.aliases.keys().filter(|(_, name)| name == phone || name == bsuid).count()),
+                ("pairs", tables.pairs.keys().filter(|id| is_theirs(id)).count()),
+                (
+                    "events",
+                    tables
+                        .events
+                        .values()
+                        .filter(|event| match &event.raw {
+                            Raw::Plain(text) => mentions(&value_of(text), &names),
+                            _ => false,
+                        })
+                        .count(),
+                ),
+            ]
+        })
+    }
+
+    fn stored_parts(&self) -> usize {
+        self.world.store.with(|tables| tables.blobs.len())
+    }
+
+    fn wamids(&self) -> usize {
+        self.world.store.with(|tables| tables.wamids.len())
+    }
+}
+
+/// Text that needs parts of its own, another one for each customer.
+fn noise(seed: &str) -> String {
+    let mut block = sha256(seed.as_bytes());
+    let mut text = String::new();
+    while text.len() < 700 * 1024 {
+        block = sha256(block.as_bytes());
+        text.push_str(&block);
+    }
+    text
+}
+
+#[tokio::test]
+async fn whoever_is_erased_leaves_nothing_and_nobody_else_loses_anything() {
+    let shop = Shop::new().await;
+    let other = shop.records(OTHER, "US.bob");
+    assert_eq!(other, shop.records(CUSTOMER, BSUID), "both said and got the same");
+    assert!(other.iter().all(|(_, count)| *count > 0), "all kinds are there: {other:?}");
+    let (parts, wamids) = (shop.stored_parts(), shop.wamids());
+    let done = shop.erase(None, || true).await.unwrap();
+    assert_eq!(done, Progress::Done(Erased { messages: 3, events: 2, large: 1, names: 2 }));
+    let left = shop.records(CUSTOMER, BSUID);
+    assert!(left.iter().all(|(_, count)| *count == 0), "{left:?}");
+    assert_eq!(shop.records(OTHER, "US.bob"), other);
+    assert_eq!((shop.stored_parts() * 2, shop.wamids() * 2), (parts, wamids));
+    assert_eq!(shop.conversation(CUSTOMER), None);
+}
+
+#[tokio::test]
+async fn that_it_happened_stays_known_and_not_to_whom() {
+    let shop = Shop::new().await;
+    shop.erase(None, || true).await.unwrap();
+    let notes =
+        shop.world.store.with(|t| t.events.values().filter(|e| e.kind == KIND).cloned().collect::<Vec<_>>());
+    let [AccountEvent { raw: Raw::Plain(raw), .. }] = &notes[..] else { panic!("one note: {notes:?}") };
+    assert_eq!(value_of(raw)["erased"], json!({"messages": 3, "events": 2, "large": 1, "names": 2}));
+    assert!(!raw.contains(CUSTOMER) && !raw.contains(BSUID), "{raw}");
+}
+
+#[tokio::test]
+async fn whichever_call_stops_it_the_next_one_erases_the_rest() {
+    let calls = {
+        let shop = Shop::new().await;
+        let before = shop.world.steps.count();
+        shop.erase(None, || true).await.unwrap();
+        shop.world.steps.count() - before
+    };
+    assert!(calls > 15, "{calls}");
+    for call in 0..calls {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+            let shop = Shop::new().await;
+            shop.world.steps.fault_at(shop.world.steps.count() + call, fault);
+            let _ = shop.erase(None, || true).await;
+            shop.world.steps.restart();
+            shop.world.steps.clear_faults();
+            if shop.conversation(CUSTOMER).is_some() {
+                let done = shop.erase(None, || true).await.unwrap();
+                assert!(matches!(done, Progress::Done(_)), "{done:?}");
+            }
+            let left = shop.records(CUSTOMER, BSUID);
+            assert!(left.iter().all(|(_, count)| *count == 0), "call {call}, {fault:?}: {left:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_time_runs_out_it_says_where_to_go_on_and_ends() {
+    let shop = Shop::new().await;
+    let mut after = None;
+    let mut messages = 0;
+    for calls in 1.. {
+        assert!(calls < 50, "it never ends");
+        let left = Cell::new(2);
+        let has_time = || {
+            left.set(left.get() - 1);
+            left.get() >= 0
+        };
+        match shop.erase(after.as_deref(), has_time).await.unwrap() {
+            Progress::More(erased, position) => {
+                messages += erased.messages;
+                after = Some(position);
+            }
+            Progress::Done(erased) => {
+                assert_eq!(messages + erased.messages, 3);
+                assert!(calls > 1);
+                break;
+            }
+        }
+    }
+    assert!(shop.records(CUSTOMER, BSUID).iter().all(|(_, count)| *count == 0));
+}
