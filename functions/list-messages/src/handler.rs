@@ -4,36 +4,20 @@ use lambda_http::{Body, Request};
 use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::answer::Answer;
-use shared::domain::client::Client;
-use shared::domain::conversation::{CustomerKey, CustomerNames};
-use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
+use shared::domain::conversation::CustomerKey;
+use shared::domain::ids::{BotId, ConversationId};
 use shared::domain::message::{Message, Sending, number_key, text_of};
 use shared::flows::content_of;
 use shared::http::{
-    ApiError, Caller, Limit, Response, StatusCode, json as answer, path_parameter, query_parameter,
+    ApiError, Caller, Limit, Position, Response, StatusCode, json as answer, merge, numbers, path_parameter,
+    query_parameter,
 };
-use shared::ports::{ListClients, ListMessages, Listing, Page, ReadClients, ResolveCustomers};
-
-/// A bot with more numbers than this names one.
-const MOST_NUMBERS: usize = 20;
+use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
 
 /// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both,
 /// GetItem on clients and conversations.
 pub(crate) trait Records: ReadClients + ListClients + ListMessages + ResolveCustomers {}
 impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers> Records for T {}
-
-/// A position in the list; it names a time and a message and nothing of anybody else's.
-struct Position(String);
-
-impl TryFrom<String> for Position {
-    type Error = ();
-    fn try_from(value: String) -> Result<Self, ()> {
-        let is_time = value.split_once('#').is_some_and(|(time, id)| {
-            time.len() == 15 && time.bytes().all(|b| b.is_ascii_digit()) && !id.is_empty() && id.len() <= 1000
-        });
-        if is_time { Ok(Self(value)) } else { Err(()) }
-    }
-}
 
 struct Time(Timestamp);
 
@@ -54,39 +38,20 @@ pub(crate) async fn handle(store: &impl Records, request: &Request) -> Result<Re
     let before = query_parameter::<Position>(request, "cursor")?.map(|p| p.0);
     let mut pages = Vec::new();
     for listing in listings(store, request, &bot).await? {
-        pages.push(store.list_messages(&listing, from, to, before.as_deref(), limit).await?);
+        let mut page = store.list_messages(&listing, from, to, before.as_deref(), limit).await?;
+        // A number may have belonged to another bot: its conversations then hold that bot's messages too.
+        page.items.retain(|message| message.bot_id.as_ref() == Some(&bot));
+        pages.push(page);
     }
-    let (items, next) = merge(pages, &bot, limit);
+    let (items, next) = merge(pages, Message::time_key, limit);
     let items: Vec<Value> = items.iter().map(item).collect();
     Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
 }
 
-/// One page out of a page of each list. Behind the newest end of a page that has a next one, that list's
-/// messages are not known yet: nothing older is shown, and the next page begins there.
-fn merge(pages: Vec<Page<Message>>, bot: &BotId, limit: usize) -> (Vec<Message>, Option<String>) {
-    let known_to = pages.iter().filter_map(|page| page.next.clone()).max();
-    let mut items: Vec<Message> = pages.into_iter().flat_map(|page| page.items).collect();
-    // A number may have belonged to another bot: its conversations then hold that bot's messages too.
-    items.retain(|message| message.bot_id.as_ref() == Some(bot));
-    items.retain(|message| known_to.as_ref().is_none_or(|end| message.time_key() >= *end));
-    items.sort_by_key(|message| std::cmp::Reverse(message.time_key()));
-    let next = if items.len() > limit { Some(items[limit - 1].time_key()) } else { known_to };
-    items.truncate(limit);
-    (items, next)
-}
-
 /// The lists that the page is merged from: one, unless the bot has several numbers and names none.
 async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Result<Vec<Listing>, ApiError> {
-    let phone: Option<PhoneNumberId> = query_parameter(request, "phoneNumberId")?;
+    let phones = numbers(store, request, bot).await?.into_iter();
     let customer = query_parameter::<String>(request, "customer")?;
-    let phones = match phone {
-        Some(phone) => {
-            let client = store.client(&phone).await?.filter(|client| client.bot_id == *bot);
-            vec![client.ok_or_else(|| ApiError::not_found("client_not_found"))?]
-        }
-        None => clients(store, bot).await?,
-    };
-    let phones = phones.into_iter().map(|client| client.phone_number_id);
     let Some(customer) = customer else {
         return Ok(phones.map(|phone| Listing::Number(number_key(Some(bot), &phone))).collect());
     };
@@ -102,18 +67,6 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
     Ok(listings)
 }
 
-async fn clients(store: &impl Records, bot: &BotId) -> Result<Vec<Client>, ApiError> {
-    let page = store.clients_of(bot, None, MOST_NUMBERS).await?;
-    if page.next.is_some() {
-        return Err(ApiError::bad_request(
-            "phone_number_required",
-            format!("The bot has more than {MOST_NUMBERS} numbers."),
-            "Send phoneNumberId.",
-        ));
-    }
-    Ok(page.items)
-}
-
 fn item(message: &Message) -> Value {
     let content = content_of(message);
     let kind = message.kind.as_str();
@@ -125,7 +78,7 @@ fn item(message: &Message) -> Value {
         "direction": if message.origin.is_inbound() { "inbound" } else { "outbound" },
         "origin": message.origin,
         "phoneNumberId": message.phone_number_id,
-        "customer": customer(&message.customer),
+        "customer": message.customer.best(),
         "customerIds": message.customer,
         "type": kind,
         "content": content.get(kind),
@@ -145,11 +98,6 @@ fn item(message: &Message) -> Value {
     set("errors", errors_of(message, &content));
     set("pricing", message.statuses.pricing());
     item
-}
-
-/// What `?customer=` takes: the phone where it is known, else the BSUID; nobody for a group.
-fn customer(names: &CustomerNames) -> Option<&str> {
-    names.wa_id.as_ref().map(AsRef::as_ref).or(names.bsuid.as_ref().map(AsRef::as_ref))
 }
 
 fn answer_of(answer: &Answer) -> Value {

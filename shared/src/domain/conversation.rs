@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Timestamp;
 use super::ids::{BotId, Bsuid, ConversationId, InvalidId, PhoneNumberId, WaId};
+use super::message::{number_key, time_key};
 
 /// How long a customer's message opens the customer service window (Meta, pricing, 2026-08-25).
 pub const SERVICE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,6 +22,12 @@ pub struct CustomerNames {
 }
 
 impl CustomerNames {
+    /// What `?customer=` takes: the phone where it is known, else the BSUID; nobody for a group.
+    #[must_use]
+    pub fn best(&self) -> Option<&str> {
+        self.wa_id.as_ref().map(AsRef::as_ref).or(self.bsuid.as_ref().map(AsRef::as_ref))
+    }
+
     /// The names as aliases, the better key first.
     #[must_use]
     pub fn aliases(&self) -> Vec<CustomerKey> {
@@ -46,9 +53,12 @@ impl TryFrom<String> for CustomerKey {
     }
 }
 
+/// What a group's key begins with.
+pub(super) const GROUP: &str = "group:";
+
 /// A group has its own key, so that a participant's private chat stays apart from it.
 fn is_group(s: &str) -> bool {
-    s.strip_prefix("group:")
+    s.strip_prefix(GROUP)
         .is_some_and(|id| !id.is_empty() && id.len() <= 200 && !id.contains(char::is_control))
 }
 
@@ -58,7 +68,7 @@ impl CustomerKey {
     /// # Errors
     /// [`InvalidId`] if the id would not fit a key.
     pub fn group(group_id: &str) -> Result<Self, InvalidId> {
-        Self::try_from(format!("group:{group_id}"))
+        Self::try_from(format!("{GROUP}{group_id}"))
     }
 }
 
@@ -110,11 +120,25 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Sorts conversations by their newest message.
+    #[must_use]
+    pub fn time_key(&self) -> String {
+        time_key(self.last_message_at, self.id.as_ref())
+    }
+
     /// Whether Meta could not deliver to the customer, who wrote nothing since.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         let wrote_at = self.window_ends_at.map(|end| end - SERVICE_WINDOW);
         self.marks.unreachable_at > wrote_at
+    }
+}
+
+impl ConversationTouch {
+    /// The key under which the conversations of a bot's number are listed.
+    #[must_use]
+    pub fn number_key(&self) -> String {
+        number_key(Some(&self.bot_id), &self.id.phone_number_id())
     }
 }
 

@@ -252,6 +252,12 @@ impl ConversationId {
         let (phone, _) = self.0.split_once('.').expect("checked when it was made");
         PhoneNumberId(phone.to_owned())
     }
+
+    /// Meta's id of the group, where the other half is one.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.0.split_once('.')?.1.strip_prefix(super::conversation::GROUP)
+    }
 }
 
 #[cfg(test)]

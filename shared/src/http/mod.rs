@@ -2,6 +2,7 @@
 
 mod caller;
 mod idempotency;
+mod lists;
 mod parameters;
 mod problem;
 
@@ -13,6 +14,7 @@ pub use lambda_http::http::StatusCode;
 
 pub use caller::Caller;
 pub use idempotency::{GATEWAY_CLAIM, RequestKey, once};
+pub use lists::{MOST_NUMBERS, Position, merge, numbers};
 pub use parameters::{Limit, Members, Name, header, path_parameter, query_parameter};
 pub use problem::{ApiError, PROBLEM};
 

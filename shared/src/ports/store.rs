@@ -543,6 +543,22 @@ pub trait ClaimConversations: Send + Sync {
     ) -> impl Future<Output = Stored<()>> + Send;
 }
 
+/// Lists of conversations. IAM: `dynamodb:Query` on indexes of conversations, `BatchGetItem` on conversations.
+pub trait ListConversations: Send + Sync {
+    /// Those of one [number](crate::domain::message::number_key), the one with the newest message first. Of a
+    /// moment ago. `before` is the [time key](Conversation::time_key) that the last page ended with; what was
+    /// written to meanwhile is on the first page.
+    fn list_conversations(
+        &self,
+        number: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Stored<Page<Conversation>>> + Send;
+
+    /// All names that lead to the customer. Of a moment ago.
+    fn aliases(&self, id: &ConversationId) -> impl Future<Output = Stored<Vec<CustomerKey>>> + Send;
+}
+
 /// IAM: `dynamodb:GetItem` on conversations.
 pub trait ReadConversations: Send + Sync {
     /// Consistent.

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use shared::domain::answer::NoAnswer;
+use shared::domain::client::Client;
 use shared::domain::conversation::CustomerNames;
 use shared::domain::ids::MessageId;
 use shared::domain::message::Origin;
 use shared::domain::raw::Raw;
 use shared::domain::status::{StatusFact, StatusKey, Statuses};
+use shared::http::MOST_NUMBERS;
 use shared::ports::{Clock, RecordMessages};
 use shared::testing::{Fault, Sample, World, answered, refused};
 

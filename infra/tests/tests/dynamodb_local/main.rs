@@ -58,6 +58,7 @@ const BESIDE: &[Contract] = &contracts![
     bots,
     clients,
     conversation_claims,
+    conversation_lists,
     conversations,
     customers,
     events,

@@ -56,6 +56,12 @@ async fn a_customer_is_answered_and_the_history_tells_it(world: &World) -> Resul
     ensure!(answer["replyTo"] == question && answer["sending"] == "accepted", "{answer}");
     let page = client.api.get(&format!("/api/whatsapp/clients?botId={}", client.bot)).await?.ok()?;
     ensure!(page["items"][0]["lastMessageAt"].is_string(), "the list does not know of the message: {page}");
+    let talks = format!("/api/whatsapp/conversations/{}?phoneNumberId={}", client.bot, client.phone());
+    let page = client.api.get(&talks).await?.ok()?;
+    ensure!(page["items"].as_array().is_some_and(|items| items.len() == 1), "one conversation: {page}");
+    let one = client.api.get(&format!("{talks}&customer={customer}")).await?.ok()?["items"][0].clone();
+    ensure!(one["windowOpen"] == true && one["customer"] == customer.as_str(), "{one}");
+    ensure!(one["aliases"].as_array().is_some_and(|names| names.len() == 2), "phone and BSUID: {one}");
     Ok(())
 }
 

@@ -38,7 +38,7 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
+    accounts, bots, clients, conversation_claims, conversation_lists, conversations, customers, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, sends,
     statuses,
 }
@@ -51,6 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside bots,
         Beside clients,
         Beside conversation_claims,
+        Beside conversation_lists,
         Beside conversations,
         Beside customers,
         Beside events,

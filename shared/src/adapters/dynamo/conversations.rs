@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use super::table::{Item, Table, Write};
+use super::table::{Item, Range, Table, Write};
 use super::values::{Millis, millis, nested, record, s, text, time};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
@@ -12,16 +12,18 @@ use crate::domain::conversation::{
     SERVICE_WINDOW,
 };
 use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
+use crate::domain::message::time_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
-    TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, ReadConversations,
+    ResolveCustomers, TouchConversations,
 };
 
 const GET: &str = "dynamodb GetItem on conversations";
 const PUT: &str = "dynamodb PutItem on conversations";
 const UPDATE: &str = "dynamodb UpdateItem on conversations";
 const BATCH_GET: &str = "dynamodb BatchGetItem on conversations";
+const QUERY: &str = "dynamodb Query on conversations";
 
 /// The table `conversations`: one item per client and customer, and one per name of a customer.
 #[derive(Debug, Clone)]
@@ -97,6 +99,7 @@ impl Conversations {
         let alias = Item::from([
             ("conversationId".to_owned(), s(alias_key(phone, name))),
             ("customerKey".to_owned(), s(customer.as_ref())),
+            ("aliasOf".to_owned(), s(ConversationId::new(phone, customer).as_ref())),
         ]);
         let condition = Expression::when("attribute_not_exists(#conversationId)");
         match self.0.put(PUT, alias, condition).await? {
@@ -150,8 +153,10 @@ impl TouchConversations for Conversations {
         let condition = "attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt";
         let newest = Expression::when(condition)
             .set("lastMessageAt", millis(touch.at))
+            .set("timeKey", s(time_key(touch.at, touch.id.as_ref())))
             .set("botId", s(touch.bot_id.as_ref()))
             .set("phoneNumberId", s(touch.id.phone_number_id()))
+            .set("numberKey", s(touch.number_key()))
             .set("customer", nested("conversations", &touch.customer)?);
         let window = millis(touch.at + SERVICE_WINDOW);
         // The newest message of all, if it is the customer's, opens the longest window.
@@ -178,8 +183,10 @@ impl MarkRecipients for Conversations {
         let change = Expression::when(&newer)
             .set(name, millis(contact.at))
             .set_if_missing("lastMessageAt", millis(contact.at))
+            .set_if_missing("timeKey", s(time_key(contact.at, contact.id.as_ref())))
             .set_if_missing("botId", s(contact.bot_id.as_ref()))
             .set_if_missing("phoneNumberId", s(contact.id.phone_number_id()))
+            .set_if_missing("numberKey", s(contact.number_key()))
             .set_if_missing("customer", nested("conversations", &contact.customer)?);
         self.0.update(UPDATE, key(&contact.id), change).await?;
         Ok(())
@@ -221,5 +228,52 @@ impl ClaimConversations for Conversations {
 impl ReadConversations for Conversations {
     async fn conversation(&self, id: &ConversationId) -> Stored<Option<Conversation>> {
         self.0.get(GET, key(id)).await?.map(conversation).transpose()
+    }
+}
+
+impl ListConversations for Conversations {
+    async fn list_conversations(
+        &self,
+        number: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Conversation>> {
+        let range = Range {
+            index: Some("byNumber"),
+            condition: "#numberKey = :number AND #timeKey < :before",
+            // No time is as late.
+            values: vec![("number", s(number)), ("before", s(before.unwrap_or("\u{10FFFF}")))],
+            attributes: &[],
+            ascending: false,
+            consistent: false,
+            // One more than wanted, which says whether there is a next page.
+            limit: Some(limit.saturating_add(1)),
+        };
+        let mut found = self.0.query(QUERY, range).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let ids: Vec<String> =
+            found.iter().filter_map(|item| text(item, "conversationId")).map(str::to_owned).collect();
+        let items = self.0.get_all(BATCH_GET, "conversationId", &ids).await?;
+        let next = found.last().filter(|_| more).and_then(|item| text(item, "timeKey")).map(str::to_owned);
+        Ok(Page { items: items.into_iter().map(conversation).collect::<Stored<_>>()?, next })
+    }
+
+    async fn aliases(&self, id: &ConversationId) -> Stored<Vec<CustomerKey>> {
+        let range = Range {
+            index: Some("byCustomer"),
+            condition: "#aliasOf = :id",
+            values: vec![("id", s(id.as_ref()))],
+            attributes: &[],
+            ascending: true,
+            consistent: false,
+            limit: None,
+        };
+        let found = self.0.query(QUERY, range).await?;
+        let prefix = format!("{}.alias.", id.phone_number_id());
+        let names = found.iter().filter_map(|item| text(item, "conversationId")?.strip_prefix(&prefix));
+        names
+            .map(|n| CustomerKey::try_from(n.to_owned()).map_err(|e| StoreError::corrupt("conversations", e)))
+            .collect()
     }
 }

@@ -227,6 +227,10 @@ delegate! {
         find_customer(self, phone: &PhoneNumberId, name: &CustomerKey) -> Option<CustomerKey>;
         add_alias(self, phone: &PhoneNumberId, old: &CustomerKey, new: &CustomerKey) -> ();
     }
+    ports::ListConversations, conversations {
+        list_conversations(self, number: &str, before: Option<&str>, limit: usize) -> Page<Conversation>;
+        aliases(self, id: &ConversationId) -> Vec<CustomerKey>;
+    }
     ports::MarkRecipients, conversations {
         mark_recipient(self, contact: &ConversationTouch, mark: RecipientMark) -> ();
     }

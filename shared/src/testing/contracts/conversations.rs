@@ -1,12 +1,12 @@
-use super::{Ids, Must, at, key};
+use super::{Ids, Must, at, eventually, key};
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
     SERVICE_WINDOW,
 };
-use crate::domain::ids::PhoneNumberId;
+use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::ports::{
-    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
-    TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, ReadConversations,
+    ResolveCustomers, TouchConversations,
 };
 
 /// [`ResolveCustomers`].
@@ -135,6 +135,48 @@ pub async fn conversations(store: &(impl TouchConversations + ReadConversations)
     first.must();
     second.must();
     assert_eq!(store.conversation(&ids.conversation(2)).await.must(), Some(expected(2, 20, Some(10))));
+}
+
+/// [`ListConversations`]. The list is of a moment ago: it is read until it shows what was written.
+pub async fn conversation_lists(
+    store: &(impl ListConversations + TouchConversations + MarkRecipients + ResolveCustomers),
+    unique: &str,
+) {
+    let ids = Ids::new("conversation-lists", unique);
+    let touch = |n: u32, seconds: i64| ConversationTouch {
+        id: ConversationId::new(&ids.phone(1), &key(&ids.customer(n))),
+        bot_id: ids.bot(1),
+        customer: ids.customer(n),
+        at: at(seconds),
+        inbound: true,
+    };
+    let number = touch(1, 0).number_key();
+    for (n, seconds) in [(1, 10), (2, 20), (3, 30), (1, 40), (2, 5)] {
+        store.touch_conversation(&touch(n, seconds)).await.must();
+    }
+    store.mark_recipient(&touch(4, 25), RecipientMark::Unreachable).await.must();
+    store.mark_recipient(&touch(1, 50), RecipientMark::Unreachable).await.must();
+    let expected: Vec<_> = [1, 3, 4, 2].map(|n| touch(n, 0).id).into();
+    let listed = async |before: Option<&str>, limit| {
+        let page = store.list_conversations(&number, before, limit).await.must();
+        (page.items.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), page.next)
+    };
+    let all = async || listed(None, 10).await;
+    eventually("the newest first", all, |all| *all == (expected.clone(), None)).await;
+    let (first, next) = listed(None, 2).await;
+    assert_eq!(first, expected[..2]);
+    assert_eq!(listed(next.as_deref(), 2).await, (expected[2..].to_vec(), None));
+    assert_eq!(store.list_conversations(&format!("{number}9"), None, 10).await.must().items, []);
+
+    let customer = ids.customer(9);
+    let id =
+        ConversationId::new(&ids.phone(1), &store.resolve_customer(&ids.phone(1), &customer).await.must());
+    store.resolve_customer(&ids.phone(2), &customer).await.must();
+    let expected: Vec<_> = customer.aliases();
+    let names = async || store.aliases(&id).await.must();
+    let names = eventually("all names", names, |names| names.len() == expected.len()).await;
+    assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
+    assert_eq!(store.aliases(&ids.conversation(99)).await.must(), []);
 }
 
 /// [`MarkRecipients`].

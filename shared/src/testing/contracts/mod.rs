@@ -24,7 +24,7 @@ mod sends;
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
 pub use clients::{bots, clients};
-pub use conversations::{conversation_claims, conversations, customers, recipient_marks};
+pub use conversations::{conversation_claims, conversation_lists, conversations, customers, recipient_marks};
 pub use events::{blobs, events, quarantine};
 pub use grants::grants;
 pub use idempotency::idempotency;

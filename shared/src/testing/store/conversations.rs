@@ -5,10 +5,11 @@ use crate::domain::conversation::{
     SERVICE_WINDOW,
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
+use crate::domain::message::number_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
-    TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, ReadConversations,
+    ResolveCustomers, TouchConversations,
 };
 
 impl ResolveCustomers for MemoryStore {
@@ -133,5 +134,40 @@ impl ClaimConversations for MemoryStore {
 impl ReadConversations for MemoryStore {
     async fn conversation(&self, id: &ConversationId) -> Result<Option<Conversation>, StoreError> {
         self.run("conversation", |tables| tables.conversations.get(id).cloned()).await
+    }
+}
+
+impl ListConversations for MemoryStore {
+    async fn list_conversations(
+        &self,
+        number: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Conversation>, StoreError> {
+        self.run("list_conversations", |tables| {
+            let all = tables.conversations.values();
+            let of_number = all.filter(|it| number_key(Some(&it.bot_id), &it.phone_number_id) == number);
+            let mut items: Vec<Conversation> = of_number
+                .filter(|it| before.is_none_or(|before| it.time_key().as_str() < before))
+                .cloned()
+                .collect();
+            items.sort_by_key(|it| std::cmp::Reverse(it.time_key()));
+            let more = items.len() > limit;
+            items.truncate(limit);
+            let next = items.last().filter(|_| more).map(Conversation::time_key);
+            Page { items, next }
+        })
+        .await
+    }
+
+    async fn aliases(&self, id: &ConversationId) -> Result<Vec<CustomerKey>, StoreError> {
+        self.run("aliases", |tables| {
+            let leads = |(phone, _): &(PhoneNumberId, String), key: &CustomerKey| {
+                ConversationId::new(phone, key) == *id
+            };
+            let names = tables.aliases.iter().filter(|(name, key)| leads(name, key));
+            names.filter_map(|((_, name), _)| CustomerKey::try_from(name.clone()).ok()).collect()
+        })
+        .await
     }
 }
