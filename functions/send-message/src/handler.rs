@@ -1,16 +1,20 @@
-//! One message, sent once: the caller's idempotency key names it, so a repetition finds it.
+//! One message, sent once: the caller's idempotency key names it, so a repetition finds it. And the read
+//! receipt, which needs the same rights.
+
+mod mark_read;
 
 use std::time::Duration;
 
-use lambda_http::{Body, Request};
+use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::client::{Client, ClientStatus, Pause, PauseReason};
-use shared::domain::conversation::{ConversationTouch, CustomerKey, CustomerNames};
+use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
 use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
 use shared::domain::meta_error::{MARKETING_PAUSE, MetaError, Remedy};
+use shared::domain::pricing::{Expected, Priced, Windows, expected};
 use shared::domain::raw::Packed;
 use shared::domain::status::Statuses;
 use shared::flows::pace::{Held, HeldReason};
@@ -66,6 +70,9 @@ where
     R: Random,
 {
     pub(crate) async fn handle(&self, request: &Request) -> Result<Response<Body>, ApiError> {
+        if request.raw_http_path().ends_with("/mark-read") {
+            return self.mark_read(request).await;
+        }
         let caller = Caller::of(request)?;
         let members = Members::of(request)?;
         let bot: BotId = members.required("botId")?;
@@ -86,13 +93,28 @@ where
         self.check_restrictions(&client, &draft)?;
         let order = Order { id, client, draft };
         let conversation_id = self.conversation(&order).await?;
-        self.check_window(&order, &conversation_id).await?;
+        let conversation = self.sender.store.conversation(&conversation_id).await?;
+        self.check_window(&order, conversation.as_ref())?;
+        let cost = self.expected(&order, conversation.as_ref());
         let intent = self.intent(&order, &conversation_id);
         let delivery = self.sender.deliver(&order.client, &intent, &order.draft.recipient).await?;
         if matches!(delivery, Delivery::Accepted(_)) {
             self.touch(&order, conversation_id, intent.at).await;
         }
-        respond(&order, delivery, self.sender.clock.now())
+        respond(&order, &cost, delivery, self.sender.clock.now())
+    }
+
+    fn expected(&self, order: &Order, conversation: Option<&Conversation>) -> Expected {
+        let priced = match order.draft.needs_open_window() {
+            true => Priced::Service,
+            false => Priced::Template(None),
+        };
+        let windows = Windows {
+            is_group: matches!(order.draft.recipient, Recipient::Group(_)),
+            ends_at: conversation.and_then(|conversation| conversation.window_ends_at),
+            free_until: None,
+        };
+        expected(priced, windows, self.sender.clock.now())
     }
 
     /// The client to send from: the one named, or the bot's only one.
@@ -140,11 +162,10 @@ where
 
     /// Refused here only where we know that the window is closed; of conversations that we have not seen,
     /// Meta knows more.
-    async fn check_window(&self, order: &Order, id: &ConversationId) -> Result<(), ApiError> {
+    fn check_window(&self, order: &Order, conversation: Option<&Conversation>) -> Result<(), ApiError> {
         if !order.draft.needs_open_window() {
             return Ok(());
         }
-        let conversation = self.sender.store.conversation(id).await?;
         match conversation.and_then(|conversation| conversation.window_ends_at) {
             Some(end) if end <= self.sender.clock.now() => {
                 Err(window_closed().with_member("windowEndedAt", end.to_string()))
@@ -238,15 +259,19 @@ fn invalid_message(error: InvalidDraft) -> ApiError {
 }
 
 /// A refusal that is Meta's last word is an answer like any other; an `Err` may be tried again.
-fn respond(order: &Order, delivery: Delivery, now: Timestamp) -> Result<Response<Body>, ApiError> {
+fn respond(
+    order: &Order,
+    cost: &Expected,
+    delivery: Delivery,
+    now: Timestamp,
+) -> Result<Response<Body>, ApiError> {
+    let told = |status, word, wamid| {
+        let told = json!({"messageId": order.id, "wamid": wamid, "status": word, "expected": cost});
+        Ok(answer(status, &told))
+    };
     match delivery {
-        Delivery::Accepted(wamid) => {
-            Ok(answer(StatusCode::OK, &json!({"messageId": order.id, "wamid": wamid, "status": "accepted"})))
-        }
-        Delivery::Uncertain => {
-            let uncertain = json!({"messageId": order.id, "wamid": null, "status": "uncertain"});
-            Ok(answer(StatusCode::ACCEPTED, &uncertain))
-        }
+        Delivery::Accepted(wamid) => told(StatusCode::OK, "accepted", wamid),
+        Delivery::Uncertain => told(StatusCode::ACCEPTED, "uncertain", None),
         // Not an answer to keep: whoever makes the call may have died, and then it ends as uncertain.
         Delivery::InProgress(_) => Err(named(order, still_sending())),
         Delivery::NoToken(None) => Err(reconnect()),

@@ -78,6 +78,15 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     let sent = send.header("idempotency-key", "roles-1").json(&message).send().await.unwrap();
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     assert_eq!(sent.status(), 200);
+    let history = http.get(format!("{}/api/whatsapp/messages/demo-bakery", stack.info.api_url));
+    let history: Value = history.bearer_auth(admin).send().await.unwrap().json().await.unwrap();
+    let mut messages = history["items"].as_array().unwrap().iter();
+    let asked = messages.find(|message| message["direction"] == "inbound").unwrap();
+    let read = http.post(format!("{}/api/whatsapp/mark-read", stack.info.api_url)).bearer_auth(admin);
+    let receipt = json!({"botId": "demo-bakery", "messageId": asked["messageId"]});
+    let read = read.json(&receipt).send().await.unwrap();
+    assert_eq!(refusals(&stack.info), Vec::<String>::new());
+    assert_eq!(read.status(), 200);
 
     let answers = operate(&stack.info).await;
     assert_eq!(refusals(&stack.info), Vec::<String>::new());

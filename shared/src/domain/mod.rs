@@ -16,6 +16,7 @@ pub mod meta_error;
 pub mod offboarding;
 pub mod onboarding;
 pub mod parcel;
+pub mod pricing;
 pub mod rate;
 pub mod raw;
 pub mod seal;

@@ -3,9 +3,13 @@
 //! The intent is written before the call. If the process dies or the answer is lost between the two, the
 //! outcome is unknown and stays so until a status webhook brings our id back: it is never sent again.
 
+mod receipt;
+
 use std::time::Duration;
 
 use serde_json::Value;
+
+pub use receipt::Receipt;
 
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, Pause, PauseReason};
@@ -46,6 +50,16 @@ pub struct Sender<'a, S, K, G, C> {
     pub pace: &'a Pace,
     /// How long a call may take; after it, whoever made it is dead. Longer than the HTTP client's timeout.
     pub claim: Duration,
+}
+
+/// What became of a token that Meta did not take.
+enum TokenState {
+    /// Gone, or Meta says that it is not valid.
+    Dead,
+    /// Meta says that it is valid all the same.
+    Valid,
+    /// There is another one by now.
+    Replaced,
 }
 
 /// All records that sending uses.
@@ -364,20 +378,27 @@ where
         if !matches!(delivery, Delivery::NotSent { .. }) {
             return Ok(delivery);
         }
-        let Some(grant) = self.store.grant(&client.grant_id).await? else {
-            return self.no_token(client, Some(error)).await;
-        };
-        if grant.token_version != parcel.token.version {
-            return Ok(delivery); // It was swapped: the next try takes the new one.
+        match self.examine(client, parcel.token).await? {
+            TokenState::Dead => self.no_token(client, Some(error)).await,
+            TokenState::Valid => Ok(Delivery::NotSent { pause: TOKEN_IN_DOUBT, error: Some(error) }),
+            TokenState::Replaced => Ok(delivery), // The next try takes the new one.
         }
-        if grant.dead_since.is_none() && !self.is_dead(&parcel.token.token).await {
-            return Ok(Delivery::NotSent { pause: TOKEN_IN_DOUBT, error: Some(error) });
+    }
+
+    /// What became of a token that Meta did not take; a dead one is marked.
+    async fn examine(&self, client: &Client, token: &Opened) -> Result<TokenState, StoreError> {
+        let Some(grant) = self.store.grant(&client.grant_id).await? else { return Ok(TokenState::Dead) };
+        if grant.token_version != token.version {
+            return Ok(TokenState::Replaced);
+        }
+        if grant.dead_since.is_none() && !self.is_dead(&token.token).await {
+            return Ok(TokenState::Valid);
         }
         if !self.store.mark_dead(&grant.id, grant.token_version, self.clock.now()).await? {
-            return Ok(delivery);
+            return Ok(TokenState::Replaced);
         }
         tracing::error!(metric = metric::TOKEN_DEAD, grant.id = %grant.id, client.id = %client.phone_number_id, "Meta does not take the client's token any more");
-        self.no_token(client, Some(error)).await
+        Ok(TokenState::Dead)
     }
 
     async fn is_dead(&self, token: &AccessToken) -> bool {
@@ -391,10 +412,15 @@ where
     }
 
     async fn no_token(&self, client: &Client, error: Option<MetaError>) -> Result<Delivery, StoreError> {
+        self.needs_reconnect(client).await?;
+        Ok(Delivery::NoToken(error))
+    }
+
+    async fn needs_reconnect(&self, client: &Client) -> Result<(), StoreError> {
         if client.reconnect_since.is_none() {
             self.store.set_reconnect(&client.phone_number_id, Some(self.clock.now())).await?;
         }
-        Ok(Delivery::NoToken(error))
+        Ok(())
     }
 
     async fn not_sent(

@@ -68,6 +68,18 @@ impl Members {
         };
         T::try_from(value).map(Some).map_err(|_| invalid_member(name))
     }
+
+    /// `true` or `false`; `false` if it is missing or null.
+    ///
+    /// # Errors
+    /// 400 `invalid_member`.
+    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(invalid_member(name)),
+        }
+    }
 }
 
 fn invalid_member(name: &str) -> ApiError {
@@ -178,6 +190,8 @@ mod tests {
         assert!(!error.problem().to_string().contains("secret"));
         assert_eq!(members.required::<BotId>("code").unwrap_err().code(), "invalid_member");
         assert_eq!(members.required::<BotId>("other").unwrap_err().code(), "missing_member");
+        assert_eq!(members.flag("code").unwrap_err().code(), "invalid_member");
+        assert!(!members.flag("other").unwrap());
     }
 
     #[test]

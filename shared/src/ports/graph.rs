@@ -133,7 +133,7 @@ pub trait PartnerGraph: Send + Sync {
     ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
 }
 
-/// Sending.
+/// Sending, and saying that something was read.
 pub trait MessageGraph: Send + Sync {
     /// Sends a message object. There is no idempotency key: after [`GraphError::Unclear`] it may have
     /// been sent.
@@ -143,6 +143,16 @@ pub trait MessageGraph: Send + Sync {
         message: &Value,
         token: &AccessToken,
     ) -> impl Future<Output = Result<Wamid, GraphError>> + Send;
+
+    /// Marks a customer's message and the earlier ones as read; `typing` also shows the typing sign. May be
+    /// repeated.
+    fn mark_read(
+        &self,
+        phone: &PhoneNumberId,
+        message: &Wamid,
+        typing: bool,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
     /// How much of Meta's limits is used, as its answers told since this was last asked. Not a call.
     fn usage(&self) -> Vec<Usage>;

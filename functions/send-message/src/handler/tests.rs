@@ -7,6 +7,8 @@ use shared::testing::{Fault, GraphFault, Sample, World, answered, refusal, refus
 
 use super::*;
 
+mod receipts;
+
 const EVENT: &str = include_str!("../../../../events/send-message.json");
 const CLAIM: Duration = Duration::from_secs(90);
 const CUSTOMER: &str = "15550100123";
@@ -246,6 +248,26 @@ async fn a_closed_window_takes_templates_only() {
     assert_eq!(answered(desk.send(&plain(&template)).await).0, 200);
     desk.window_ends(desk.world.clock.now() + Duration::from_secs(1)).await;
     assert_eq!(answered(desk.send(&plain(&text("Hi"))).await).0, 200);
+}
+
+#[tokio::test]
+async fn the_answer_says_what_the_message_is_expected_to_cost() {
+    let desk = Desk::new().await;
+    let expected = async |body: &Value| answered(desk.send(&plain(body)).await).1["expected"].clone();
+    let said = expected(&text("Hi")).await;
+    assert_eq!((&said["category"], &said["billable"]), (&json!("service"), &Value::Null));
+    assert_eq!((&said["window"], said.get("windowEndsAt")), (&json!("unknown"), None));
+    let end = desk.world.clock.now() + Duration::from_secs(600);
+    desk.window_ends(end).await;
+    let said = expected(&text("Hi")).await;
+    assert_eq!((&said["window"], &said["windowEndsAt"]), (&json!("open"), &json!(end.to_string())));
+    desk.world.clock.set(end);
+    let said = expected(&template()).await;
+    let cost =
+        json!({"category": null, "billable": true, "window": "closed", "windowEndsAt": end.to_string()});
+    assert_eq!(said, cost);
+    desk.world.graph.fail_next("send", GraphFault::UnclearAfter);
+    assert_eq!(expected(&template()).await, cost, "of an uncertain one, too");
 }
 
 #[tokio::test]

@@ -156,14 +156,21 @@ fn remember(
         to: number_id.to_owned(),
         message: Value::Object(message.clone()),
         at: clock::rfc3339(now),
+        read_at: None,
     });
 }
 
 /// `GET /_sim/customers/{waId}/messages`.
 pub(super) async fn chat(State(world): State<Arc<World>>, Path(wa_id): Path<String>) -> Json<Value> {
     let state = world.state();
-    let chat = state.customers.get(&digits(&wa_id)).map(|customer| customer.chat.clone());
-    Json(json!({"items": chat.unwrap_or_default()}))
+    let now = state.now_ms();
+    let Some(customer) = state.customers.get(&digits(&wa_id)) else {
+        return Json(json!({"items": [], "typing": {}}));
+    };
+    let typing = customer.typing.iter().filter(|(_, until)| **until > now);
+    let typing: Map<String, Value> =
+        typing.map(|(number, until)| (number.clone(), json!(clock::rfc3339(*until)))).collect();
+    Json(json!({"items": customer.chat, "typing": typing}))
 }
 
 fn digits(wa_id: &str) -> String {

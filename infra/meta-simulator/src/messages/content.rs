@@ -66,8 +66,7 @@ fn media(state: &State, number_id: &str, body: &Part<'_>, kind: &str) -> Result<
             }
         }
         (None, Some(link)) => {
-            let valid = url::Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            if !valid {
+            if !is_web_address(link) {
                 return Err(GraphError::invalid_parameter(format!(
                     "Param {kind}.link must be an http or https address."
                 )));
@@ -91,6 +90,10 @@ fn media(state: &State, number_id: &str, body: &Part<'_>, kind: &str) -> Result<
         "audio" => media.flag("voice"),
         _ => media.forbid("filename"),
     }
+}
+
+pub(super) fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn location(location: &Part<'_>) -> Result<(), GraphError> {

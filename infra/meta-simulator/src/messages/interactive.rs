@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use crate::graph::error::GraphError;
 
+use super::content::is_web_address;
 use super::part::Part;
 
-const TYPES: [&str; 13] = [
+const TYPES: [&str; 15] = [
     "button",
     "list",
     "cta_url",
@@ -20,6 +21,8 @@ const TYPES: [&str; 13] = [
     "carousel",
     "call_permission_request",
     "voice_call",
+    "order_details",
+    "order_status",
 ];
 
 const SHORT_BODY: usize = 1024;
@@ -35,11 +38,7 @@ pub(super) fn check(interactive: &Part<'_>) -> Result<(), GraphError> {
     match kind {
         "button" => buttons(&action?),
         "list" => list(&action?),
-        "cta_url" => {
-            let parameters = named(&action?, "cta_url")?.required("parameters")?;
-            parameters.required_text("display_text", 20)?;
-            parameters.required_text("url", 2000).map(|_| ())
-        }
+        "cta_url" => web_button(&action?),
         "flow" => flow(&action?),
         "location_request_message" => named(&action?, "send_location").map(|_| ()),
         "contact_request" => named(&action?, "request_contact_info").map(|_| ()),
@@ -47,13 +46,12 @@ pub(super) fn check(interactive: &Part<'_>) -> Result<(), GraphError> {
             .required("parameters")?
             .required_text("country", 2)
             .map(|_| ()),
-        "product" => {
-            let action = action?;
-            action.required_text("catalog_id", 64)?;
-            action.required_text("product_retailer_id", 100).map(|_| ())
-        }
+        "product" => product(&action?),
         "product_list" => products(&action?),
         "carousel" => cards(&action?),
+        "voice_call" => voice_call(&action?),
+        "order_details" => order_details(&action?),
+        "order_status" => order_status(&action?),
         other => named(&action?, other).map(|_| ()),
     }
 }
@@ -65,13 +63,13 @@ fn texts(interactive: &Part<'_>, kind: &str, body: usize) -> Result<(), GraphErr
         interactive.required("body")?.required_text("text", body)?;
     }
     if interactive.has("footer") {
-        if kind == "location_request_message" {
+        if matches!(kind, "location_request_message" | "carousel") {
             interactive.forbid("footer")?;
         }
         interactive.required("footer")?.required_text("text", SMALL_PRINT)?;
     }
     match (interactive.has("header"), kind) {
-        (true, "product" | "location_request_message") => interactive.forbid("header"),
+        (true, "product" | "location_request_message" | "carousel") => interactive.forbid("header"),
         (true, "list" | "product_list") => header(interactive, &["text"]),
         (true, _) => header(interactive, &["text", "image", "video", "document"]),
         (false, "product_list") => Err(interactive.missing("header")),
@@ -83,7 +81,71 @@ fn header(interactive: &Part<'_>, kinds: &[&str]) -> Result<(), GraphError> {
     let header = interactive.required("header")?;
     match header.one_of("type", kinds)? {
         "text" => header.required_text("text", SMALL_PRINT).map(|_| ()),
-        kind => header.required(kind).map(|_| ()),
+        kind => file(&header.required(kind)?),
+    }
+}
+
+/// A file in a header: an id or a link. The id is not looked up.
+fn file(file: &Part<'_>) -> Result<(), GraphError> {
+    match (file.optional_text("id", 64)?, file.optional_text("link", 2000)?) {
+        (None, None) => Err(file.missing("id")),
+        (Some(_), Some(_)) => Err(GraphError::invalid_parameter(format!(
+            "Param {} must have either id or link, not both.",
+            file.path()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn web_button(action: &Part<'_>) -> Result<(), GraphError> {
+    let parameters = named(action, "cta_url")?.required("parameters")?;
+    parameters.required_text("display_text", 20)?;
+    match is_web_address(parameters.required_text("url", 2000)?) {
+        true => Ok(()),
+        false => Err(GraphError::invalid_parameter(format!(
+            "Param {}.url must be an http or https address.",
+            parameters.path()
+        ))),
+    }
+}
+
+fn product(action: &Part<'_>) -> Result<(), GraphError> {
+    action.required_text("catalog_id", 64)?;
+    action.required_text("product_retailer_id", 100).map(|_| ())
+}
+
+fn voice_call(action: &Part<'_>) -> Result<(), GraphError> {
+    let action = named(action, "voice_call")?;
+    match action.has("parameters") {
+        true => action.required("parameters")?.optional_text("display_text", 20).map(|_| ()),
+        false => Ok(()),
+    }
+}
+
+fn order_details(action: &Part<'_>) -> Result<(), GraphError> {
+    let parameters = named(action, "review_and_pay")?.required("parameters")?;
+    reference_id(&parameters)?;
+    parameters.required_text("currency", 3)?;
+    let total = parameters.required("total_amount")?;
+    total.number("value", f64::MAX)?;
+    total.number("offset", f64::MAX)?;
+    parameters.required("order").map(|_| ())
+}
+
+fn order_status(action: &Part<'_>) -> Result<(), GraphError> {
+    let parameters = named(action, "review_order")?.required("parameters")?;
+    reference_id(&parameters)?;
+    match parameters.has("order") {
+        true => parameters.required("order")?.required_text("status", 64).map(|_| ()),
+        false => Ok(()),
+    }
+}
+
+fn reference_id(parameters: &Part<'_>) -> Result<(), GraphError> {
+    let id = parameters.required_text("reference_id", 35)?;
+    match id.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
+        true => Ok(()),
+        false => Err(GraphError::invalid_value(format!("{}.reference_id is not valid.", parameters.path()))),
     }
 }
 
@@ -151,9 +213,15 @@ fn flow(action: &Part<'_>) -> Result<(), GraphError> {
     let parameters = named(action, "flow")?.required("parameters")?;
     parameters.one_of("flow_message_version", &["3"])?;
     parameters.required_text("flow_cta", 30)?;
-    match parameters.has("flow_id") || parameters.has("flow_name") {
-        true => Ok(()),
-        false => Err(parameters.missing("flow_id")),
+    for (name, words) in [("mode", ["draft", "published"]), ("flow_action", ["navigate", "data_exchange"])] {
+        if parameters.has(name) {
+            parameters.one_of(name, &words)?;
+        }
+    }
+    match (parameters.has("flow_id"), parameters.has("flow_name")) {
+        (false, false) => Err(parameters.missing("flow_id")),
+        (true, true) => parameters.forbid("flow_name"),
+        _ => Ok(()),
     }
 }
 
@@ -164,7 +232,10 @@ fn products(action: &Part<'_>) -> Result<(), GraphError> {
     let mut products = 0;
     for section in &sections {
         section_title(section, sections.len())?;
-        products += section.array("product_items", 1, 30)?.len();
+        for item in section.array("product_items", 1, 30)? {
+            item.required_text("product_retailer_id", 100)?;
+            products += 1;
+        }
     }
     match products {
         0..=30 => Ok(()),
@@ -174,12 +245,36 @@ fn products(action: &Part<'_>) -> Result<(), GraphError> {
     }
 }
 
+/// Two to ten cards: of pictures or films with one kind of button, or of products.
 fn cards(action: &Part<'_>) -> Result<(), GraphError> {
+    let mut indexes = HashSet::new();
     for card in action.array("cards", 2, 10)? {
-        card.required("action")?;
+        card.number("card_index", 9.0)?;
+        if !indexes.insert(card.text_of("card_index")) {
+            return Err(GraphError::invalid_value(format!("{}.card_index is used twice.", card.path())));
+        }
+        let action = card.required("action")?;
+        if action.has("product_retailer_id") {
+            product(&action)?;
+            continue;
+        }
+        let header = card.required("header")?;
+        file(&header.required(header.one_of("type", &["image", "video"])?)?)?;
         if let Some(body) = card.optional("body") {
             body.required_text("text", 160)?;
         }
+        if action.has("buttons") { quick_replies(&action)? } else { web_button(&action)? }
+    }
+    Ok(())
+}
+
+fn quick_replies(action: &Part<'_>) -> Result<(), GraphError> {
+    let mut ids = HashSet::new();
+    for button in action.array("buttons", 1, 3)? {
+        button.one_of("type", &["quick_reply"])?;
+        let reply = button.required("quick_reply")?;
+        reply.required_text("title", 20)?;
+        unique_id(&reply, 256, &mut ids)?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ use self::part::Part;
 const MESSAGING: &str = "whatsapp_business_messaging";
 /// Characters of `biz_opaque_callback_data`.
 const CALLBACK_DATA: usize = 512;
+/// How long the typing sign shows, unless an answer ends it.
+const TYPING_MS: i64 = 25 * clock::SECOND_MS;
 
 /// Whom a message goes to.
 struct Recipient {
@@ -43,7 +45,7 @@ pub(crate) fn send(turn: &mut Turn<'_>, caller: &Caller, number_id: &str) -> Ans
     }
     let body = Part::root(&request.params);
     if request.params.contains_key("status") {
-        return mark(&body);
+        return mark(turn, number_id);
     }
     let business_id = turn.waba(caller, &waba_id, MESSAGING)?.business_id.clone();
     let recipient = recipient(turn, &body, &own_digits, &business_id)?;
@@ -88,15 +90,25 @@ fn require_assignment(turn: &Turn<'_>, caller: &Caller, waba_id: &str) -> Result
 }
 
 /// A read receipt, with or without the typing sign.
-fn mark(body: &Part<'_>) -> Answer {
+fn mark(turn: &mut Turn<'_>, number_id: &str) -> Answer {
+    let request = turn.request;
+    let body = Part::root(&request.params);
     if body.required_text("status", 16)? != "read" {
         return Err(GraphError::invalid_parameter("status must be 'read'."));
     }
-    if !body.required_text("message_id", 512)?.starts_with("wamid.") {
-        return Err(GraphError::invalid_value("message_id is not the id of a message."));
-    }
-    if let Some(typing) = body.optional("typing_indicator") {
+    let wamid = body.required_text("message_id", 512)?;
+    let typing = body.optional("typing_indicator");
+    if let Some(typing) = &typing {
         typing.one_of("type", &["text"])?;
+    }
+    let now = turn.state.now_ms();
+    let customer = turn
+        .state
+        .writer(wamid, number_id)
+        .ok_or_else(|| GraphError::invalid_value("message_id is not the id of a message to this number."))?;
+    customer.mark_read(wamid, number_id, &clock::rfc3339(now));
+    if typing.is_some() {
+        customer.typing.insert(number_id.to_owned(), now + TYPING_MS);
     }
     Ok(json!({"success": true}))
 }
@@ -193,6 +205,7 @@ fn show(turn: &mut Turn<'_>, number_id: &str, recipient: &Recipient, wamid: &str
         to: recipient.wa_id.clone(),
         message: Value::Object(message),
         at,
+        read_at: None,
     });
 }
 

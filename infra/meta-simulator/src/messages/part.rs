@@ -142,6 +142,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// A member as it is written, to compare it.
+    pub(super) fn text_of(&self, name: &str) -> String {
+        self.member(name).map(Value::to_string).unwrap_or_default()
+    }
+
     /// A member that must not be there.
     pub(super) fn forbid(&self, name: &str) -> Result<(), GraphError> {
         match self.has(name) {

@@ -33,7 +33,29 @@ pub(super) fn check<'t>(templates: &'t [Template], given: &Part<'_>) -> Result<&
     for part in ["header", "body"] {
         compare(template, part, &components)?;
     }
+    components.iter().try_for_each(button)?;
     Ok(template)
+}
+
+/// What a button of the template is given: which one, and values of the button's kind.
+fn button(component: &Part<'_>) -> Result<(), GraphError> {
+    if !component.required_text("type", 64)?.eq_ignore_ascii_case("button") {
+        return Ok(());
+    }
+    component.required_text("sub_type", 64)?;
+    component.number("index", 9.0)?;
+    if !component.has("parameters") {
+        return Ok(());
+    }
+    for parameter in component.array("parameters", 0, 100)? {
+        match parameter.required_text("type", 64)? {
+            "text" => parameter.required_text("text", 2000)?,
+            "payload" => parameter.required_text("payload", 4096)?,
+            "coupon_code" => parameter.required_text("coupon_code", 15)?,
+            _ => continue,
+        };
+    }
+    Ok(())
 }
 
 fn unknown(name: &str, language: &str) -> GraphError {

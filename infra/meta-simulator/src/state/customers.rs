@@ -18,6 +18,9 @@ pub(crate) struct Customer {
     /// Newest message to each phone number id, in simulated milliseconds: it opens the 24 h window.
     pub(crate) last_inbound_ms: BTreeMap<String, i64>,
     pub(crate) chat: Vec<ChatMessage>,
+    /// Until when each phone number id shows the typing sign, in simulated milliseconds.
+    #[serde(default)]
+    pub(crate) typing: BTreeMap<String, i64>,
 }
 
 /// One message as the customer's phone shows it.
@@ -29,6 +32,9 @@ pub(crate) struct ChatMessage {
     pub(crate) to: String,
     pub(crate) message: Value,
     pub(crate) at: String,
+    /// When the business marked the customer's message as read.
+    #[serde(default, rename = "readAt", skip_serializing_if = "Option::is_none")]
+    pub(crate) read_at: Option<String>,
 }
 
 impl State {
@@ -52,6 +58,12 @@ impl State {
         (bsuid_of(wa_id, business_id) == bsuid).then(|| wa_id.clone())
     }
 
+    /// The customer who wrote this message to this number.
+    pub(crate) fn writer(&mut self, wamid: &str, number_id: &str) -> Option<&mut Customer> {
+        let wrote = |chat: &[ChatMessage]| chat.iter().any(|m| m.wamid == wamid && m.to == number_id);
+        self.customers.values_mut().find(|customer| wrote(&customer.chat))
+    }
+
     /// Whether the customer wrote to this number within the last 24 hours.
     pub(crate) fn window_is_open(&self, wa_id: &str, number_id: &str) -> bool {
         let last = self.customers.get(wa_id).and_then(|customer| customer.last_inbound_ms.get(number_id));
@@ -60,7 +72,17 @@ impl State {
 }
 
 impl Customer {
+    /// Marks a message to this number as read, and those before it.
+    pub(crate) fn mark_read(&mut self, wamid: &str, number_id: &str, at: &str) {
+        let upto = self.chat.iter().position(|message| message.wamid == wamid).map_or(0, |index| index + 1);
+        for message in self.chat[..upto].iter_mut().filter(|message| message.to == number_id) {
+            message.read_at.get_or_insert_with(|| at.to_owned());
+        }
+    }
+
+    /// Puts a message on the screen. One of a business ends its typing sign.
     pub(crate) fn show(&mut self, message: ChatMessage) {
+        self.typing.remove(&message.from);
         if self.chat.len() >= CHAT_CAPACITY {
             self.chat.remove(0);
         }

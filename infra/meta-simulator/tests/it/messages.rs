@@ -125,6 +125,27 @@ async fn a_customer_without_a_phone_number_is_written_to_by_user_id() {
 }
 
 #[tokio::test]
+async fn the_example_of_every_type_and_kind_is_shown_as_it_was_sent() {
+    let sim = Sim::start().await;
+    let client = sim.active_client().await;
+    sim.assign(&client).await;
+    sim.share_credit(&client).await.ok();
+    sim.write(&client, json!({"type": "image"})).await;
+    let phone = async || sim.sim("GET", &format!("customers/{CUSTOMER}/messages"), json!({})).await.ok();
+    let asked = phone().await["items"][0].clone();
+    let examples = include_str!("../../../../events/messages/every-kind.json")
+        .replace("{wamid}", asked["wamid"].as_str().unwrap())
+        .replace("{mediaId}", asked["message"]["image"]["id"].as_str().unwrap());
+    let examples: Vec<Value> = serde_json::from_str(&examples).unwrap();
+    for mut example in examples {
+        let sent = sim.send(&client, example.clone()).await;
+        assert_eq!(sent.status, 200, "{example} {}", sent.body);
+        example.as_object_mut().unwrap().remove("biz_opaque_callback_data");
+        assert_eq!(phone().await["items"].as_array().unwrap().last().unwrap()["message"], example);
+    }
+}
+
+#[tokio::test]
 async fn good_messages_of_every_type_are_accepted() {
     let sim = Sim::start().await;
     let client = sim.active_client().await;
@@ -243,6 +264,56 @@ async fn each_bad_member_is_named() {
             100,
             "display_text",
         ),
+        (
+            interactive(json!({"type": "button", "header": {"type": "image", "image": {}},
+                "body": {"text": "b"}, "action": {"buttons": [button]}})),
+            131_008,
+            "interactive.header.image.id",
+        ),
+        (
+            interactive(json!({"type": "cta_url", "body": {"text": "b"},
+                "action": {"name": "cta_url", "parameters": {"display_text": "Go", "url": "shop"}}})),
+            100,
+            "parameters.url",
+        ),
+        (
+            interactive(json!({"type": "flow", "body": {"text": "b"}, "action": {"name": "flow",
+                "parameters": {"flow_message_version": "3", "flow_id": "1", "flow_name": "n", "flow_cta": "Go"}}})),
+            100,
+            "flow_name",
+        ),
+        (
+            interactive(json!({"type": "carousel", "body": {"text": "b"}, "action": {"cards": [
+                {"card_index": 0, "action": {"catalog_id": "1", "product_retailer_id": "1"}},
+                {"card_index": 0, "action": {"catalog_id": "1", "product_retailer_id": "2"}}]}})),
+            131_009,
+            "card_index is used twice",
+        ),
+        (
+            interactive(
+                json!({"type": "carousel", "body": {"text": "b"}, "footer": {"text": "f"}, "action": {"cards": []}}),
+            ),
+            100,
+            "footer",
+        ),
+        (
+            interactive(json!({"type": "product_list", "body": {"text": "b"}, "action": {}})),
+            131_008,
+            "interactive.header",
+        ),
+        (
+            interactive(json!({"type": "order_details", "body": {"text": "b"},
+                "action": {"name": "review_and_pay", "parameters": {"reference_id": "a b"}}})),
+            131_009,
+            "reference_id",
+        ),
+        (
+            interactive(json!({"type": "order_status", "body": {"text": "b"},
+                "action": {"name": "review_order", "parameters": {"reference_id": "a", "order": {}}}})),
+            131_008,
+            "order.status",
+        ),
+        (interactive(json!({"type": "hologram"})), 100, "interactive.type"),
     ];
     for (message, code, member) in cases {
         let refused = sim.send(&client, message.clone()).await;
@@ -255,16 +326,45 @@ async fn each_bad_member_is_named() {
 }
 
 #[tokio::test]
-async fn read_receipts_and_typing_signs_succeed() {
+async fn a_read_receipt_marks_the_earlier_messages_too_and_shows_the_typing_sign_until_the_answer() {
     let sim = Sim::start().await;
     let client = sim.active_client().await;
-    let asked = sim.write(&client, text("hello")).await;
+    let mut asked = Vec::new();
+    for body in ["one", "two", "three"] {
+        asked.push(sim.write(&client, text(body)).await);
+    }
     let path = format!("{}/messages", client.phone);
-    let receipt = json!({"messaging_product": "whatsapp", "status": "read", "message_id": asked,
-        "typing_indicator": {"type": "text"}});
-    assert_eq!(sim.graph("POST", &path, &client.token, receipt).await.ok(), json!({"success": true}));
-    let wrong = json!({"messaging_product": "whatsapp", "status": "read", "message_id": "no"});
-    assert_eq!(sim.graph("POST", &path, &client.token, wrong).await.code(), 131_009);
+    let receipt =
+        |wamid: &str| json!({"messaging_product": "whatsapp", "status": "read", "message_id": wamid});
+    let mark = async |body: Value| sim.graph("POST", &path, &client.token, body).await;
+    let phone = async || sim.sim("GET", &format!("customers/{CUSTOMER}/messages"), json!({})).await.ok();
+    let read = |phone: &Value| -> Vec<bool> {
+        phone["items"].as_array().unwrap().iter().map(|item| item["readAt"].is_string()).collect()
+    };
+    assert_eq!(mark(receipt(&asked[1])).await.ok(), json!({"success": true}));
+    let shown = phone().await;
+    assert_eq!((read(&shown), &shown["typing"]), (vec![true, true, false], &json!({})));
+
+    let mut typing = receipt(&asked[2]);
+    typing["typing_indicator"] = json!({"type": "text"});
+    mark(typing.clone()).await.ok();
+    assert!(phone().await["typing"][&client.phone].is_string());
+    sim.advance(25).await;
+    assert_eq!(phone().await["typing"], json!({}));
+    mark(typing).await.ok();
+    sim.send(&client, text("hi")).await.ok();
+    assert_eq!(phone().await["typing"], json!({}));
+
+    let stranger = sim.active_client().await;
+    let foreign = format!("{}/messages", stranger.phone);
+    let refused = sim.graph("POST", &foreign, &stranger.token, receipt(&asked[0])).await;
+    assert_eq!((refused.code(), mark(receipt("wamid.no")).await.code()), (131_009, 131_009));
+    let mut wrong = receipt(&asked[0]);
+    wrong["status"] = json!("seen");
+    assert_eq!(mark(wrong).await.code(), 100);
+    wrong = receipt(&asked[0]);
+    wrong["message_id"] = Value::Null;
+    assert_eq!(mark(wrong).await.code(), 131_008);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 
-use crate::support::api::{CLIENTS, EXCHANGE, MESSAGES, ONBOARD, SEND};
+use crate::support::api::{CLIENTS, EXCHANGE, MARK_READ, MESSAGES, ONBOARD, SEND};
 use crate::support::{Case, World, cases};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -19,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-const POSTS: [&str; 3] = [EXCHANGE, ONBOARD, SEND];
+const POSTS: [&str; 4] = [EXCHANGE, ONBOARD, SEND, MARK_READ];
 
 async fn a_body_that_is_not_an_object_is_refused_on_every_route(world: &World) -> Result<()> {
     for path in POSTS {
@@ -57,6 +57,8 @@ async fn a_missing_or_ill_formed_member_is_named(world: &World) -> Result<()> {
         (ONBOARD, with(&onboard, "wabaId", json!("../1")), "invalid_member", "wabaId"),
         (ONBOARD, with(&onboard, "pin", json!("12345")), "invalid_member", "pin"),
         (ONBOARD, with(&onboard, "phoneNumberId", json!({})), "invalid_member", "phoneNumberId"),
+        (MARK_READ, json!({"botId": "b"}), "missing_member", "messageId"),
+        (MARK_READ, json!({"botId": "b", "messageId": "wamid.A", "typing": 1}), "invalid_member", "typing"),
         (SEND, without, "missing_member", "botId"),
         (SEND, with(&send, "botId", json!([])), "invalid_member", "botId"),
     ] {

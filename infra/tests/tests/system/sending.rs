@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::support::api::SEND;
+use crate::support::api::{MARK_READ, SEND};
 use crate::support::sim::lost_answer;
 use crate::support::{Case, Client, World, cases, eventually};
 
@@ -20,6 +20,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside a_lost_answer_is_uncertain_and_the_status_resolves_it,
         Beside too_fast_says_when_to_come_again,
         Beside what_meta_never_takes_is_said_before_the_call,
+        Beside every_type_and_kind_arrives_as_it_was_sent,
+        Beside a_message_is_marked_as_read_and_the_typing_sign_shows,
     ]
 }
 
@@ -196,5 +198,62 @@ async fn what_meta_never_takes_is_said_before_the_call(world: &World) -> Result<
         ensure!(problem["member"] == member, "expected {member}: {problem}");
     }
     ensure!(world.sim().calls(&format!("{}/messages", client.phone())).await?.is_empty(), "Meta was called");
+    Ok(())
+}
+
+async fn every_type_and_kind_arrives_as_it_was_sent(world: &World) -> Result<()> {
+    const EXAMPLES: &str = include_str!("../../../../events/messages/every-kind.json");
+    let client = world.client().await?;
+    let customer = world.new_customer();
+    let picture = json!({"to": client.phone(), "message": {"type": "image"}});
+    let wamid = world.sim().write(&customer, picture).await?;
+    let phone = world.sim().phone(&customer).await?;
+    let media = phone[0]["message"]["image"]["id"].as_str().context("the picture has no id")?;
+    let examples = EXAMPLES.replace("{wamid}", &wamid).replace("{mediaId}", media);
+    let examples: Vec<Value> = serde_json::from_str(&examples)?;
+    ensure!(examples.len() > 25, "only {} examples", examples.len());
+    for mut message in examples {
+        let mut body = client.text_to(&customer, "");
+        for (name, value) in message.as_object().context("an object")? {
+            body[name] = value.clone();
+        }
+        if message["type"] != "text" {
+            body.as_object_mut().context("an object")?.remove("text");
+        }
+        let sent = client.api.post(SEND, &body).await?.ok()?;
+        ensure!(sent["status"] == "accepted", "{message}: {sent}");
+        let is_template = message["type"] == "template";
+        let category = if is_template { Value::Null } else { json!("service") };
+        ensure!(sent["expected"]["category"] == category, "{message}: {sent}");
+        ensure!(sent["expected"]["billable"].is_null() != is_template, "{message}: {sent}");
+
+        message.as_object_mut().context("an object")?.remove("biz_opaque_callback_data");
+        let phone = world.sim().phone(&customer).await?;
+        let shown = phone.iter().find(|shown| shown["wamid"] == sent["wamid"]).context("not on the phone")?;
+        ensure!(shown["message"] == message, "sent {message}, shown {shown}");
+    }
+    Ok(())
+}
+
+async fn a_message_is_marked_as_read_and_the_typing_sign_shows(world: &World) -> Result<()> {
+    let (client, customer) = in_conversation(world).await?;
+    let history = client.history(&customer).await?;
+    let asked = history.iter().find(|message| message["direction"] == "inbound").context("not recorded")?;
+    let body = json!({"botId": client.bot, "messageId": asked["messageId"], "typing": true});
+    let answer = client.api.post(MARK_READ, &body).await?.ok()?;
+    ensure!(answer == json!({"success": true}), "{answer}");
+    let phone = world.sim().get(&format!("customers/{customer}/messages")).await?;
+    let first = &phone["items"][0];
+    ensure!(first["wamid"] == asked["wamid"] && first["readAt"].is_string(), "{phone}");
+    ensure!(phone["typing"][client.phone()].is_string(), "{phone}");
+
+    let other = world.client().await?;
+    let mut foreign = body.clone();
+    foreign["botId"] = json!(other.bot);
+    other.api.post(MARK_READ, &foreign).await?.refused(404, "message_not_found")?;
+    let ours = history.iter().find(|message| message["direction"] == "outbound").context("not answered")?;
+    foreign = body;
+    foreign["messageId"] = ours["messageId"].clone();
+    client.api.post(MARK_READ, &foreign).await?.refused(404, "message_not_found")?;
     Ok(())
 }

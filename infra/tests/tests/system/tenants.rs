@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::support::api::{CLIENTS, EXCHANGE, MESSAGES, ONBOARD, SEND};
+use crate::support::api::{CLIENTS, EXCHANGE, MARK_READ, MESSAGES, ONBOARD, SEND};
 use crate::support::{Answer, Api, Case, World, cases};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -38,10 +38,11 @@ fn shape(answer: Answer, named: &str) -> Result<(u16, String)> {
 async fn no_route_tells_a_foreign_bot_from_an_unknown_one(world: &World) -> Result<()> {
     world.client_of(world.bot(THEIRS), THEIRS).await?;
     let api = world.bot(OURS);
-    for path in [EXCHANGE, SEND, CLIENTS, MESSAGES] {
+    for path in [EXCHANGE, SEND, MARK_READ, CLIENTS, MESSAGES] {
         let ask = async |bot: &str| match path {
             EXCHANGE => api.post(path, &json!({"botId": bot, "code": "AQinvented"})).await,
             SEND => api.post(path, &send_body(bot, None)).await,
+            MARK_READ => api.post(path, &json!({"botId": bot, "messageId": "wamid.A"})).await,
             CLIENTS => api.get(&format!("{path}?botId={bot}")).await,
             _ => api.get(&format!("{path}/{bot}")).await,
         };

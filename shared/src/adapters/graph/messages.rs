@@ -1,7 +1,7 @@
 //! Sending (Meta, Cloud API, send messages, 2026-05-21).
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::wire::{Ref, missing};
 use super::{Graph, unclear};
@@ -22,6 +22,21 @@ impl MessageGraph for Graph {
         let accepted: Accepted = call.send().await?;
         let id = accepted.messages.into_iter().next().and_then(|message| message.id);
         id.ok_or_else(|| missing("message id"))?.parse().map_err(unclear)
+    }
+
+    async fn mark_read(
+        &self,
+        phone: &PhoneNumberId,
+        message: &Wamid,
+        typing: bool,
+        token: &AccessToken,
+    ) -> Result<(), GraphError> {
+        let mut receipt =
+            json!({"messaging_product": "whatsapp", "status": "read", "message_id": message.as_ref()});
+        if typing {
+            receipt["typing_indicator"] = json!({"type": "text"});
+        }
+        self.post(&[phone.as_ref(), "messages"]).json(&receipt).token(token).done().await
     }
 
     fn usage(&self) -> Vec<Usage> {

@@ -257,6 +257,24 @@ async fn an_account_is_subscribed_if_our_app_is_among_its_apps() {
 }
 
 #[tokio::test]
+async fn a_read_receipt_names_the_message_and_wants_success() {
+    let (server, graph) =
+        answering([json!({"success": true}), json!({"success": true}), json!({"success": false})]);
+    let wamid = "wamid.A=".parse().unwrap();
+    graph.mark_read(&phone(), &wamid, false, &token()).await.unwrap();
+    graph.mark_read(&phone(), &wamid, true, &token()).await.unwrap();
+    let unconfirmed = graph.mark_read(&phone(), &wamid, true, &token()).await;
+    assert!(matches!(unconfirmed, Err(GraphError::Unclear(_))));
+    let requests = server.requests();
+    assert_eq!(asked(&requests[0]), ("POST", "/v26.0/117/messages"));
+    let body = |index: usize| serde_json::from_slice::<Value>(&requests[index].body).unwrap();
+    let mut receipt = json!({"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.A="});
+    assert_eq!(body(0), receipt);
+    receipt["typing_indicator"] = json!({"type": "text"});
+    assert_eq!(body(1), receipt);
+}
+
+#[tokio::test]
 async fn subscribing_sends_no_body_and_wants_success() {
     let (server, graph) =
         answering([json!({"success": true}), json!({"success": "true"}), json!({"success": false})]);

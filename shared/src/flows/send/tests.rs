@@ -196,6 +196,7 @@ async fn the_token_is_opened_once_and_again_after_meta_did_not_accept_it() {
 }
 
 mod limits;
+mod receipts;
 mod stops;
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::domain::secret::{AppSecret, Pin};
 use crate::flows::exchange::ExchangeError;
 use crate::flows::invariants::{Broken, Held, Outside, Watch, always, at_rest, nothing_shown};
 use crate::flows::receive::receive;
+use crate::flows::send::Receipt;
 use crate::flows::testing::{
     Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, signature, solution_partner,
     status, until_due, webhook,
@@ -187,6 +188,20 @@ impl Cloud {
             self.never("an order");
         }
         self.outside.orders.push((order.clone(), order.message_id(&request), all));
+    }
+
+    /// A caller marks a message as read until it hears that it is.
+    pub(super) async fn mark_read(&mut self, phone: &PhoneNumberId, wamid: &str) {
+        let wamid = wamid.parse().unwrap();
+        for _ in 0..TURNS {
+            let client = self.world.store.with(|tables| tables.clients[phone].clone());
+            let receipt = self.process.sender(&self.world).mark_read(&client, &wamid, true).await;
+            if matches!(receipt, Ok(Receipt::Given)) && !self.world.steps.is_dead() {
+                return;
+            }
+            self.replace_the_dead();
+        }
+        self.never("a read receipt");
     }
 
     /// The page sends its code until it has an answer.

@@ -126,6 +126,8 @@ pub struct Meta {
     pub revoked: Vec<Allocation>,
     /// Messages that were taken.
     pub sent: Vec<SentMessage>,
+    /// Read receipts: from which number, for which message, and whether with the typing sign.
+    pub read: Vec<(PhoneNumberId, Wamid, bool)>,
     /// Every call that reached Meta or should have.
     pub calls: Vec<Call>,
     /// What the usage headers of the next answer say.

@@ -132,6 +132,21 @@ impl MessageGraph for FakeGraph {
         self.call("send", phone.as_ref(), |meta| meta.take_message(phone, message, token)).await
     }
 
+    async fn mark_read(
+        &self,
+        phone: &PhoneNumberId,
+        message: &Wamid,
+        typing: bool,
+        token: &AccessToken,
+    ) -> Result<(), GraphError> {
+        self.call("mark_read", phone.as_ref(), |meta| {
+            meta.number_of(phone, token)?;
+            meta.read.push((phone.clone(), message.clone(), typing));
+            Ok(())
+        })
+        .await
+    }
+
     fn usage(&self) -> Vec<Usage> {
         self.with(|meta| std::mem::take(&mut meta.usage))
     }

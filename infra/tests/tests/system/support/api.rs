@@ -12,6 +12,7 @@ use super::{Signup, World, secret};
 pub(crate) const EXCHANGE: &str = "/api/integrations/whatsapp/exchange-token";
 pub(crate) const ONBOARD: &str = "/api/integrations/whatsapp/onboard-client";
 pub(crate) const SEND: &str = "/api/whatsapp/send-message";
+pub(crate) const MARK_READ: &str = "/api/whatsapp/mark-read";
 pub(crate) const CLIENTS: &str = "/api/whatsapp/clients";
 pub(crate) const MESSAGES: &str = "/api/whatsapp/messages";
 pub(crate) const WEBHOOKS: &str = "/api/webhooks/whatsapp";

@@ -44,6 +44,7 @@ cases! {
         "send, without a number" => send_from_the_only_one,
         "send, Meta says too fast" => send_too_fast,
         "send, to somebody who cannot be reached" => send_undeliverable,
+        "mark read" => mark_read,
         "exchange" => exchange,
         "onboard" => onboard,
         "onboard, its token was lost" => onboard_lost,
@@ -314,6 +315,13 @@ async fn send_undeliverable(faults: Faults) -> Ran {
     cloud.world.graph.fail_next("send", GraphFault::Refused(refusal(400, 131_026, "Undeliverable")));
     cloud.begin(&faults);
     cloud.order(&Order::new(bot(), Some(phone.clone()), "order-1")).await;
+    end(cloud, &phone).await
+}
+
+async fn mark_read(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    cloud.begin(&faults);
+    cloud.mark_read(&phone, "wamid.B").await;
     end(cloud, &phone).await
 }
 
