@@ -11,6 +11,7 @@ mod browser;
 mod chromium;
 mod contracts;
 mod corpus;
+mod customers;
 mod exchange;
 mod large;
 mod onboarding;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         // Its poison needs minutes to die.
         recovery::cases(),
         answers::cases(),
+        customers::cases(),
         sending::cases(),
         stops::cases(),
         webhooks::cases(),
