@@ -21,7 +21,8 @@ fn bot() -> BotId {
 
 /// A customer's message to a client.
 async fn received(world: &World, client: &Client, id: &str, from: &str) -> Message {
-    let names = CustomerNames { wa_id: from.parse().ok(), bsuid: from.parse().ok() };
+    let names =
+        CustomerNames { wa_id: from.parse().ok(), bsuid: from.parse().ok(), ..CustomerNames::default() };
     let key = world.store.resolve_customer(&client.phone_number_id, &names).await.unwrap();
     let message = json!({"id": id, "type": "text", "text": {"body": format!("Text of {id}")}});
     let body = json!({"entry": [{"changes": [{"value": {"messages": [message]}}]}]});
@@ -131,7 +132,8 @@ async fn one_number_one_customer_and_a_span_of_time_narrow_the_list() {
 #[tokio::test]
 async fn a_customer_is_found_by_every_name() {
     let (world, [first, ..]) = world().await;
-    let names = CustomerNames { wa_id: CUSTOMER.parse().ok(), bsuid: BSUID.parse().ok() };
+    let names =
+        CustomerNames { wa_id: CUSTOMER.parse().ok(), bsuid: BSUID.parse().ok(), ..CustomerNames::default() };
     world.store.resolve_customer(&first.phone_number_id, &names).await.unwrap();
     received(&world, &first, "wamid.13", BSUID).await;
     let expected = ["wamid.13", "wamid.12", "wamid.11", "wamid.10"];

@@ -7,8 +7,8 @@ use crate::domain::conversation::{
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, MarkRecipients, ReadConversations, ResolveCustomers,
-    TouchConversations,
+    ClaimConversations, ConversationClaim, MarkRecipients, PauseConversations, ReadConversations,
+    ResolveCustomers, TouchConversations,
 };
 
 impl ResolveCustomers for MemoryStore {
@@ -89,6 +89,17 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         window_ends_at: None,
         paused_until: None,
         marks: RecipientMarks::default(),
+    }
+}
+
+impl PauseConversations for MemoryStore {
+    async fn pause_conversation(&self, id: &ConversationId, until: Timestamp) -> Result<(), StoreError> {
+        self.run("pause_conversation", |tables| {
+            if let Some(known) = tables.conversations.get_mut(id) {
+                known.paused_until = known.paused_until.max(Some(until));
+            }
+        })
+        .await
     }
 }
 
