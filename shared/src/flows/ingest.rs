@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::ConversationTouch;
+use crate::domain::conversation::{ConversationTouch, CustomerNames};
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
@@ -316,9 +316,10 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
-            self.touch(client, &message).await?;
-            // One that waits already is found without a silent replay's help.
-            if matches!(answer, Some(Answer::Pending { .. })) && !arrival.silent {
+            self.touch(client, &message, incoming.addressed_by()).await?;
+            // One that waits already is found without the help of a silent replay or of a history.
+            let is_live = message.origin == Origin::Customer && !arrival.silent;
+            if matches!(answer, Some(Answer::Pending { .. })) && is_live {
                 self.answers
                     .send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst)
                     .await?;
@@ -351,11 +352,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         Ok(())
     }
 
-    async fn touch(&self, client: &Client, message: &Message) -> Result<(), StoreError> {
+    async fn touch(
+        &self,
+        client: &Client,
+        message: &Message,
+        customer: &CustomerNames,
+    ) -> Result<(), StoreError> {
         let touch = ConversationTouch {
             id: message.conversation_id.clone(),
             bot_id: client.bot_id.clone(),
-            customer: message.customer.clone(),
+            customer: customer.clone(),
             at: message.at,
             // Only what a customer does opens the window, and only now; Meta's own notes about them do not.
             inbound: message.origin == Origin::Customer && message.kind != "system",

@@ -71,6 +71,18 @@ pub struct IncomingMessage {
     pub renamed: Option<Renamed>,
 }
 
+impl IncomingMessage {
+    /// How the customer can be addressed from now on.
+    #[must_use]
+    pub fn addressed_by(&self) -> &CustomerNames {
+        match &self.renamed {
+            // A number that the customer told beside an id is found, but not written to: the id is Meta's word.
+            Some(renamed) if self.kind == "system" => &renamed.new,
+            _ => &self.customer,
+        }
+    }
+}
+
 /// A customer's old and new names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {
@@ -196,7 +208,7 @@ fn is_silent(kind: &str, message: &Members<'_>) -> bool {
 
 fn renamed(sender: &CustomerNames, message: &Members<'_>) -> Option<Renamed> {
     let system = message.object("system");
-    let new = names(&system.texts(&["wa_id", "user_id"]));
+    let new = names(&system.texts(&["wa_id", "new_wa_id", "user_id"]));
     let old = names(&system.texts(&["previous_user_id"]));
     let old = CustomerNames {
         wa_id: sender.wa_id.clone(),
