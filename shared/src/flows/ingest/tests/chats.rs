@@ -137,7 +137,7 @@ async fn a_live_message_is_answered_whether_a_history_brings_it_before_or_after(
     for history_first in [true, false] {
         let inbox = Inbox::new().await;
         let live = inbox.text("wamid.A");
-        let history = json!({"history": thread(&[live.clone()])});
+        let history = json!({"history": thread(std::slice::from_ref(&live))});
         if history_first {
             inbox.chat("history", history.clone()).await;
             assert_eq!(inbox.nudges(), 0);
@@ -159,7 +159,7 @@ async fn a_medium_takes_the_place_of_its_placeholder_and_never_the_other_way_rou
     let mut medium = placeholder.clone();
     medium["type"] = "image".into();
     medium["image"] = json!({"id": "77"});
-    inbox.chat("history", json!({"history": thread(&[placeholder.clone()])})).await;
+    inbox.chat("history", json!({"history": thread(std::slice::from_ref(&placeholder))})).await;
     inbox
         .chat(
             "history",
