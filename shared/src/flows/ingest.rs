@@ -196,10 +196,13 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Ok(pieces) => pieces,
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
         };
-        if pieces.iter().filter(|piece| piece.field.as_deref() == Some("history")).count() > MOST_OF_A_HISTORY
-        {
-            return self.in_portions(&pieces, arrival).await;
-        }
+        let (old, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(is_of_a_history);
+        let pieces = if old.len() > MOST_OF_A_HISTORY {
+            self.in_portions(&old, arrival).await?;
+            pieces
+        } else {
+            [pieces, old].concat()
+        };
         let results: Vec<_> = stream::iter(&pieces)
             .map(async |piece| (piece, self.piece(piece, arrival).await))
             .buffered(AT_ONCE)
@@ -242,7 +245,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     /// Puts a long history back in parts that one run can record. They may come twice.
-    async fn in_portions(&self, pieces: &[Piece<'_>], arrival: Arrival) -> Result<Tally, StoreError> {
+    async fn in_portions(&self, pieces: &[Piece<'_>], arrival: Arrival) -> Result<(), StoreError> {
         let portions = pieces.chunks(MOST_OF_A_HISTORY);
         let portions: Vec<String> = portions.flat_map(|portion| regroup(portion, usize::MAX)).collect();
         tracing::info!(
@@ -250,8 +253,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             portions = portions.len(),
             "a long history goes back in portions"
         );
-        self.send_back(&portions, arrival, Duration::ZERO).await?;
-        Ok(Tally::default())
+        self.send_back(&portions, arrival, Duration::ZERO).await
     }
 
     async fn piece(&self, piece: &Piece<'_>, arrival: Arrival) -> Result<Tally, StoreError> {
@@ -507,6 +509,11 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
         Ok(Tally { quarantined: 1, ..Tally::default() })
     }
+}
+
+/// A message out of a history. The change itself, where it says more, holds all of them again.
+fn is_of_a_history(piece: &Piece<'_>) -> bool {
+    piece.list == List::Messages && piece.field.as_deref() == Some("history")
 }
 
 mod accounts;

@@ -195,7 +195,10 @@ async fn a_long_history_goes_back_in_portions_and_loses_nothing() {
     let inbox = Inbox::new().await;
     let messages: Vec<Value> =
         (0..600).map(|n| said(&format!("wamid.{n}"), CUSTOMER, None, 1_795_000_000 + n)).collect();
-    assert_eq!(inbox.chat("history", json!({"history": thread(&messages)})).await, Tally::default());
+    let mut history = thread(&messages);
+    history.as_array_mut().unwrap().push(json!({"errors": [{"code": 131_000}]}));
+    let tally = inbox.chat("history", json!({ "history": history })).await;
+    assert_eq!(tally, Tally { other: 1, ..Tally::default() }, "what says more is an event at once");
     let mut counted = 0;
     let portions = inbox.world.queues.take_inbound();
     assert_eq!(portions.len(), 3);
