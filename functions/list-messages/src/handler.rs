@@ -4,9 +4,10 @@ use lambda_http::{Body, Request};
 use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::answer::Answer;
+use shared::domain::content::{line_of, refers_to};
 use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId};
-use shared::domain::message::{Message, Sending, number_key, text_of};
+use shared::domain::message::{Message, Sending, number_key};
 use shared::flows::content_of;
 use shared::http::{
     ApiError, Caller, Limit, Position, Response, StatusCode, json as answer, merge, numbers, path_parameter,
@@ -76,7 +77,7 @@ fn item(message: &Message) -> Value {
         "messageId": message.id,
         "wamid": message.wamid,
         "direction": if message.origin.is_inbound() { "inbound" } else { "outbound" },
-        "origin": message.origin,
+        "origin": message.origin.as_str(),
         "phoneNumberId": message.phone_number_id,
         "customer": message.customer.best(),
         "customerIds": message.customer,
@@ -90,8 +91,14 @@ fn item(message: &Message) -> Value {
             item[name] = value;
         }
     };
-    set("text", text_of(&content).map(Value::from));
+    if !content.is_null() {
+        set("text", Some(line_of(&content).into()));
+    }
     set("context", content.get("context").cloned());
+    set("referral", content.get("referral").cloned());
+    set("refersTo", refers_to(&content).map(Value::from));
+    // How far it had got when the client came to us.
+    set("historyStatus", content.pointer("/history_context/status").cloned());
     set("replyTo", message.reply_to.as_ref().map(|id| json!(id)));
     set("answer", message.answer.as_ref().map(answer_of));
     set("sending", message.sending.as_ref().map(|sending| sending_of(sending).into()));

@@ -179,7 +179,7 @@ where
         let recorded = order.draft.recorded();
         let customer = match &order.draft.recipient {
             Recipient::Person(names) => names.clone(),
-            Recipient::Group(_) => CustomerNames { wa_id: None, bsuid: None },
+            Recipient::Group(_) => CustomerNames::default(),
         };
         Message {
             id: order.id.clone(),

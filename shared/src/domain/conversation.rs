@@ -9,8 +9,8 @@ use super::message::{number_key, time_key};
 /// How long a customer's message opens the customer service window (Meta, pricing, 2026-08-25).
 pub const SERVICE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The names under which a customer was seen. At least one of the two is there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+/// The names under which a customer was seen. Of a person at least one of the first two is there.
+#[derive(Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerNames {
     /// Phone; absent for people with a username.
@@ -19,6 +19,25 @@ pub struct CustomerNames {
     /// Business-scoped user id; absent in webhooks before April 2026.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bsuid: Option<Bsuid>,
+    /// The id that spans portfolios which Meta has linked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_bsuid: Option<Bsuid>,
+    /// Without the `@`. The customer may change it at any time, so nothing is found by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The profile's name: any text of the customer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Shows the ids only: what customers call themselves belongs into no log.
+impl std::fmt::Debug for CustomerNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CustomerNames")
+            .field("wa_id", &self.wa_id)
+            .field("bsuid", &self.bsuid)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CustomerNames {
@@ -232,7 +251,7 @@ mod tests {
             ),
             bot_id: "bot".parse().unwrap(),
             phone_number_id: "531974795124266".parse().unwrap(),
-            customer: CustomerNames { wa_id: None, bsuid: None },
+            customer: CustomerNames::default(),
             last_message_at: at(0),
             window_ends_at: wrote.map(|second| at(second) + SERVICE_WINDOW),
             paused_until: None,

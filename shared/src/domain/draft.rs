@@ -247,7 +247,7 @@ fn recipient(body: &Map<String, Value>) -> Checked<Recipient> {
             "is missing: give to (a phone number) or recipient (a business-scoped user id)",
         );
     }
-    Ok(Recipient::Person(CustomerNames { wa_id, bsuid }))
+    Ok(Recipient::Person(CustomerNames { wa_id, bsuid, ..CustomerNames::default() }))
 }
 
 /// A phone number with country code; plus, blanks, hyphens, dots and brackets are taken out, as Meta does.

@@ -1,7 +1,5 @@
 //! One message in our records, incoming or outgoing.
 
-use serde_json::Value;
-
 use super::Timestamp;
 use super::answer::Answer;
 use super::conversation::CustomerNames;
@@ -9,6 +7,8 @@ use super::ids::{BotId, ConversationId, MessageId, PhoneNumberId, Wamid};
 use super::meta_error::MetaError;
 use super::raw::Raw;
 use super::status::Statuses;
+
+pub use super::content::text_of;
 
 /// Where a message came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -20,17 +20,58 @@ pub enum Origin {
     Bot,
     /// A caller of send-message.
     Api,
+    /// The client, in the WhatsApp Business app (field `smb_message_echoes`).
+    App,
+    /// Another app on the client's number (field `message_echoes`).
+    OtherApp,
+    /// The customer, before the client came to us (field `history`).
+    HistoryIn,
+    /// The client, before it came to us.
+    HistoryOut,
+    /// The customer, while another agent had the conversation (field `standby`).
+    StandbyIn,
+    /// That other agent.
+    StandbyOut,
 }
 
 impl Origin {
     /// Whether the customer wrote it.
     #[must_use]
     pub fn is_inbound(self) -> bool {
-        self == Self::Customer
+        matches!(self, Self::Customer | Self::HistoryIn | Self::StandbyIn)
+    }
+
+    /// Whether we sent it. Everything else came by a webhook.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Bot | Self::Api)
+    }
+
+    /// Whether it is out of an older history.
+    #[must_use]
+    pub fn is_history(self) -> bool {
+        matches!(self, Self::HistoryIn | Self::HistoryOut)
+    }
+
+    /// The word in answers, which name the direction apart.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Bot => "bot",
+            Self::Api => "api",
+            Self::App => "app",
+            Self::OtherApp => "other_app",
+            Self::HistoryIn | Self::HistoryOut => "history",
+            Self::StandbyIn | Self::StandbyOut => "standby",
+        }
     }
 }
 
-/// A message. Incoming ones are keyed by their wamid, outgoing ones by our intent id.
+/// The type of a message in a history whose media come later, as a message of the same id.
+pub const MEDIA_PLACEHOLDER: &str = "media_placeholder";
+
+/// A message. What webhooks brought is keyed by its wamid, what we send by our intent id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The key.
@@ -53,8 +94,8 @@ pub struct Message {
     pub at: Timestamp,
     /// When we recorded it.
     pub recorded_at: Timestamp,
-    /// Incoming: a webhook body with this one message. Outgoing: the message object as sent, without
-    /// our callback data.
+    /// By a webhook: a body with this one message. Ours: the message object as sent, without our callback
+    /// data.
     pub raw: Raw,
     /// The message that this one replies to or answers.
     pub reply_to: Option<MessageId>,
@@ -87,6 +128,14 @@ pub enum Sending {
 }
 
 impl Message {
+    /// Whether the same message, come by another way, takes this one's place: a live one that of one out of
+    /// the history, so that it is answered, and a medium that of its placeholder.
+    #[must_use]
+    pub fn gives_way_to(&self, other: &Self) -> bool {
+        let is_medium = self.kind == MEDIA_PLACEHOLDER && other.kind != MEDIA_PLACEHOLDER;
+        self.origin.is_history() && (!other.origin.is_history() || is_medium)
+    }
+
     /// Sorts messages by Meta's time and, within a millisecond, by id.
     #[must_use]
     pub fn time_key(&self) -> String {
@@ -113,59 +162,9 @@ pub fn time_key(at: Timestamp, id: &str) -> String {
     format!("{:015}#{id}", at.as_millisecond().max(0))
 }
 
-/// The readable text of a message object (Meta's form, both directions), if it has one.
-#[must_use]
-pub fn text_of(message: &Value) -> Option<&str> {
-    let kind = message.get("type")?.as_str()?;
-    let content = message.get(kind)?;
-    let path: &[&str] = match kind {
-        "text" => &["body"],
-        "button" => &["text"],
-        "image" | "video" | "document" => &["caption"],
-        "reaction" => &["emoji"],
-        "order" => &["text"],
-        "location" => &["name"],
-        "system" => &["body"],
-        "interactive" => return interactive_text(content),
-        _ => return None,
-    };
-    path.iter().try_fold(content, |value, member| value.get(member))?.as_str()
-}
-
-fn interactive_text(interactive: &Value) -> Option<&str> {
-    let kind = interactive.get("type")?.as_str()?;
-    match kind {
-        "button_reply" | "list_reply" => interactive.get(kind)?.get("title")?.as_str(),
-        _ => interactive.get("body")?.get("text")?.as_str(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn the_text_of_what_a_customer_reads() {
-        for (message, text) in [
-            (json!({"type":"text","text":{"body":"Hi"}}), Some("Hi")),
-            (json!({"type":"image","image":{"caption":"Cake"}}), Some("Cake")),
-            (
-                json!({"type":"interactive","interactive":{"type":"list_reply","list_reply":{"title":"Two"}}}),
-                Some("Two"),
-            ),
-            (
-                json!({"type":"interactive","interactive":{"type":"button","body":{"text":"Choose"}}}),
-                Some("Choose"),
-            ),
-            (json!({"type":"interactive"}), None),
-            (json!({"type":"audio","audio":{"id":"1"}}), None),
-            (json!({}), None),
-        ] {
-            assert_eq!(text_of(&message), text, "{message}");
-        }
-    }
 
     #[test]
     fn time_keys_sort_as_time_does() {

@@ -5,6 +5,7 @@ pub mod account;
 pub mod answer;
 pub mod bot;
 pub mod client;
+pub mod content;
 pub mod conversation;
 pub mod draft;
 pub mod grant;

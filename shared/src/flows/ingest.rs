@@ -10,21 +10,23 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use crate::domain::Timestamp;
-use crate::domain::answer::{Answer, NoAnswer, Nudge, wants_answer};
+use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::ConversationTouch;
+use crate::domain::conversation::{ConversationTouch, CustomerNames};
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::{Content, Parcel, PartHeader, pack};
 use crate::domain::raw::{join, sha256};
 use crate::domain::status::{StatusEvent, Statuses};
-use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces};
+use crate::domain::webhook::{
+    IncomingMessage, IncomingStatus, List, NotAWebhook, Piece, Renamed, pieces, regroup,
+};
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, Quarantine, Quarantined,
-    ReadClients, RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges,
-    StartOffboardings, TouchClients, TouchConversations,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, PauseConversations,
+    Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages, Recorded, ResolveCustomers,
+    SendInbound, SendNudges, StartOffboardings, TouchClients, TouchConversations,
 };
 
 use super::raws::keep;
@@ -47,6 +49,13 @@ const ALONE_AFTER: Duration = Duration::from_secs(5);
 /// A failure that is older says nothing of whether messages are taken now: Meta repeats webhooks for days.
 const NEWS: Duration = Duration::from_secs(15 * 60);
 
+/// How long a person who writes in the WhatsApp Business app keeps the bot silent: long enough for a talk, and
+/// a customer who comes back the next day is answered again.
+const PERSON_WRITES: Duration = Duration::from_secs(60 * 60);
+/// Most elements of one history that are recorded at once; Meta sends thousands in one webhook. More of them
+/// might take longer than ingest may run, and would then begin anew each time.
+const MOST_OF_A_HISTORY: usize = 250;
+
 /// Settings of ingest.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -66,6 +75,7 @@ pub trait Records:
     + TouchClients
     + MarkClients
     + MarkRecipients
+    + PauseConversations
     + RecordEvents
     + NoteAccounts
     + StartOffboardings
@@ -82,6 +92,7 @@ impl<T> Records for T where
         + TouchClients
         + MarkClients
         + MarkRecipients
+        + PauseConversations
         + RecordEvents
         + NoteAccounts
         + StartOffboardings
@@ -93,7 +104,7 @@ impl<T> Records for T where
 /// What a parcel held, by the number of its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Customers' messages of all types, repetitions included.
+    /// Messages of all types, whoever wrote them and however they came, repetitions included.
     pub messages: usize,
     /// Statuses of sent messages.
     pub statuses: usize,
@@ -180,10 +191,17 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 
     async fn body(&self, body: &str, arrival: Arrival) -> Result<Tally, StoreError> {
-        let Arrival { received_at, silent } = arrival;
+        let received_at = arrival.received_at;
         let pieces = match pieces(body) {
             Ok(pieces) => pieces,
             Err(error) => return self.quarantine(body.as_bytes(), error.reason(), received_at).await,
+        };
+        let (old, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(is_of_a_history);
+        let pieces = if old.len() > MOST_OF_A_HISTORY {
+            self.in_portions(&old, arrival).await?;
+            pieces
+        } else {
+            [pieces, old].concat()
         };
         let results: Vec<_> = stream::iter(&pieces)
             .map(async |piece| (piece, self.piece(piece, arrival).await))
@@ -208,18 +226,40 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Some(error) if failed.len() == pieces.len() => Err(error),
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
-                let alone = failed.iter().flat_map(|body| pack(body.as_bytes(), received_at));
-                let alone: Vec<Parcel> = alone.map(|parcel| Parcel { silent, ..parcel }).collect();
-                self.inbound.send_inbound(&alone, ALONE_AFTER).await?;
+                self.send_back(&failed, arrival, ALONE_AFTER).await?;
                 Ok(tally)
             }
         }
     }
 
+    async fn send_back(
+        &self,
+        bodies: &[String],
+        arrival: Arrival,
+        delay: Duration,
+    ) -> Result<(), StoreError> {
+        let parcels = bodies.iter().flat_map(|body| pack(body.as_bytes(), arrival.received_at));
+        let parcels: Vec<Parcel> =
+            parcels.map(|parcel| Parcel { silent: arrival.silent, ..parcel }).collect();
+        self.inbound.send_inbound(&parcels, delay).await
+    }
+
+    /// Puts a long history back in parts that one run can record. They may come twice.
+    async fn in_portions(&self, pieces: &[Piece<'_>], arrival: Arrival) -> Result<(), StoreError> {
+        let portions = pieces.chunks(MOST_OF_A_HISTORY);
+        let portions: Vec<String> = portions.flat_map(|portion| regroup(portion, usize::MAX)).collect();
+        tracing::info!(
+            elements = pieces.len(),
+            portions = portions.len(),
+            "a long history goes back in portions"
+        );
+        self.send_back(&portions, arrival, Duration::ZERO).await
+    }
+
     async fn piece(&self, piece: &Piece<'_>, arrival: Arrival) -> Result<Tally, StoreError> {
         let received_at = arrival.received_at;
         match piece.list {
-            List::Messages => match piece.message() {
+            List::Messages | List::Echoes => match piece.message() {
                 Ok(message) => self.message(piece, message, arrival).await,
                 Err(error) => {
                     let kept = self.quarantine(piece.body().as_bytes(), error.reason(), received_at).await?;
@@ -252,23 +292,23 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         }
         let customer = match &incoming.group {
             Some(group) => group.clone(),
-            None => self.store.resolve_customer(phone, &incoming.sender).await?,
+            None => self.store.resolve_customer(phone, &incoming.customer).await?,
         };
         let expires_at = self.settings.retention.map(|kept| now + kept);
         let message = Message {
             id: MessageId::from(incoming.wamid.clone()),
             wamid: Some(incoming.wamid.clone()),
-            origin: Origin::Customer,
+            origin: incoming.origin,
             bot_id: client.as_ref().map(|c| c.bot_id.clone()),
             phone_number_id: phone.clone(),
             conversation_id: ConversationId::new(phone, &customer),
-            customer: incoming.sender.clone(),
+            customer: incoming.customer.clone(),
             kind: incoming.kind.clone(),
             at: incoming.at.unwrap_or(arrival.received_at),
             recorded_at: now,
             raw: keep(self.store, piece.body().as_bytes(), expires_at).await?,
             reply_to: incoming.reply_to.clone(),
-            answer: client.is_some().then(|| self.first_answer(&incoming, now, arrival.silent)),
+            answer: client.as_ref().and_then(|_| self.first_answer(&incoming, now, arrival.silent)),
             sending: None,
             statuses: Statuses::default(),
             expires_at,
@@ -278,9 +318,10 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
-            self.touch(client, &message).await?;
-            // One that waits already is found without a silent replay's help.
-            if matches!(answer, Some(Answer::Pending { .. })) && !arrival.silent {
+            self.touch(client, &message, incoming.addressed_by()).await?;
+            // One that waits already is found without the help of a silent replay or of a history.
+            let is_live = message.origin == Origin::Customer && !arrival.silent;
+            if matches!(answer, Some(Answer::Pending { .. })) && is_live {
                 self.answers
                     .send_nudges(&[Nudge { message_id: message.id.clone() }], self.settings.burst)
                     .await?;
@@ -289,14 +330,19 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         Ok(Tally { messages: 1, ..Tally::default() })
     }
 
-    /// Groups are not answered: a bot that talks to many people at once is nobody's task bot.
-    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp, silent: bool) -> Answer {
-        if !wants_answer(&incoming.kind) || incoming.group.is_some() {
-            Answer::None(NoAnswer::Type, None)
+    /// Only what a customer writes live is answered. Groups are not: a bot that talks to many people at once
+    /// is nobody's task bot.
+    fn first_answer(&self, incoming: &IncomingMessage, now: Timestamp, silent: bool) -> Option<Answer> {
+        if !incoming.origin.is_inbound() {
+            None
+        } else if incoming.origin != Origin::Customer {
+            Some(Answer::None(NoAnswer::NotLive, None))
+        } else if incoming.group.is_some() || !incoming.expects_answer {
+            Some(Answer::None(NoAnswer::Type, None))
         } else if silent {
-            Answer::None(NoAnswer::Replayed, None)
+            Some(Answer::None(NoAnswer::Replayed, None))
         } else {
-            Answer::Pending { due_at: now + self.settings.burst, attempts: 0 }
+            Some(Answer::Pending { due_at: now + self.settings.burst, attempts: 0 })
         }
     }
 
@@ -308,17 +354,26 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         Ok(())
     }
 
-    async fn touch(&self, client: &Client, message: &Message) -> Result<(), StoreError> {
+    async fn touch(
+        &self,
+        client: &Client,
+        message: &Message,
+        customer: &CustomerNames,
+    ) -> Result<(), StoreError> {
         let touch = ConversationTouch {
             id: message.conversation_id.clone(),
             bot_id: client.bot_id.clone(),
-            customer: message.customer.clone(),
+            customer: customer.clone(),
             at: message.at,
-            // Only what a customer does opens the window; Meta's own notes about them do not.
-            inbound: message.kind != "system",
+            // Only what a customer does opens the window, and only now; Meta's own notes about them do not.
+            inbound: message.origin == Origin::Customer && message.kind != "system",
         };
         self.store.touch_conversation(&touch).await?;
-        if self.client_is_due(&client.phone_number_id, message.at) {
+        if message.origin == Origin::App {
+            self.store.pause_conversation(&touch.id, message.at + PERSON_WRITES).await?;
+        }
+        // An old message says nothing of the client now.
+        if !message.origin.is_history() && self.client_is_due(&client.phone_number_id, message.at) {
             self.store.touch_client(&client.phone_number_id, message.at).await?;
         }
         Ok(())
@@ -435,6 +490,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         };
         let at = self.store.record_event(&event).await?;
         if piece.list == List::Change {
+            self.customers_did(piece, received_at).await?;
             // Never later than we heard of it: an event from the future would outdo all to come.
             self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
         }
@@ -455,6 +511,12 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
     }
 }
 
+/// A message out of a history. The change itself, where it says more, holds all of them again.
+fn is_of_a_history(piece: &Piece<'_>) -> bool {
+    piece.list == List::Messages && piece.field.as_deref() == Some("history")
+}
+
 mod accounts;
+mod customers;
 #[cfg(test)]
 mod tests;

@@ -111,10 +111,21 @@ impl Heard {
         for change in changes {
             let value = &change["value"];
             let phone = value["metadata"]["phone_number_id"].as_str().and_then(|id| id.parse().ok());
-            let Some(phone) = phone.filter(|_| change["field"] == "messages") else {
+            let Some(phone): Option<PhoneNumberId> = phone else {
                 self.rest.push(change.to_string());
                 continue;
             };
+            match change["field"].as_str() {
+                Some("messages") => {}
+                Some("smb_message_echoes" | "history") => {
+                    self.older_or_others(&phone, value);
+                    continue;
+                }
+                _ => {
+                    self.rest.push(change.to_string());
+                    continue;
+                }
+            }
             for message in list(&value["messages"]) {
                 self.message(&phone, message);
             }
@@ -128,6 +139,15 @@ impl Heard {
             if lists.iter().all(|name| value[name].is_null()) {
                 self.rest.push(change.to_string());
             }
+        }
+    }
+
+    /// Messages that are not the customer's, or not live.
+    fn older_or_others(&mut self, phone: &PhoneNumberId, value: &Value) {
+        let threads = list(&value["history"]).iter().flat_map(|chunk| list(&chunk["threads"]));
+        let messages = threads.flat_map(|thread| list(&thread["messages"]));
+        for message in messages.chain(list(&value["message_echoes"])) {
+            self.message(phone, message);
         }
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::json::value_of;
-use crate::domain::message::Message;
+use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::PartHeader;
 use crate::domain::raw::{Packed, Raw, gunzip, join};
 use crate::error::StoreError;
@@ -54,8 +54,17 @@ pub async fn stored_bytes(blobs: &impl Blobs, raw: &Raw) -> Result<Vec<u8>, Stor
     }
 }
 
-/// The message object of a record, in Meta's form: out of the webhook for an incoming message, as sent
-/// for an outgoing one. Null where the record holds it in parts: no message is that large.
+/// Where the one message is in the webhook body of a record.
+const PLACES: [&str; 5] = [
+    "/messages/0",
+    "/message_echoes/0",
+    "/history/0/threads/0/messages/0",
+    "/standby/messages/0",
+    "/standby/message_echoes/0",
+];
+
+/// The message object of a record, in Meta's form: out of the webhook that brought it, or as we sent it. Null
+/// where the record holds it in parts: no message is that large.
 #[must_use]
 pub fn content_of(message: &Message) -> Value {
     let bytes = match &message.raw {
@@ -64,8 +73,14 @@ pub fn content_of(message: &Message) -> Value {
         Raw::Parts(_) => Vec::new(),
     };
     let mut value = value_of(&String::from_utf8_lossy(&bytes));
-    if message.origin.is_inbound() {
-        return value.pointer_mut("/entry/0/changes/0/value/messages/0").map(Value::take).unwrap_or_default();
+    if message.origin.is_ours() {
+        return value;
     }
-    value
+    let Some(value) = value.pointer_mut("/entry/0/changes/0/value") else { return Value::Null };
+    let mut element = PLACES.iter().find_map(|place| value.pointer(place)).cloned().unwrap_or_default();
+    // What another agent sent is one level deeper.
+    match element.get_mut("message").filter(|sent| sent.get("type").is_some()) {
+        Some(sent) if message.origin == Origin::StandbyOut => sent.take(),
+        _ => element,
+    }
 }

@@ -9,6 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, ClientStatus};
+use crate::domain::content::line_of;
 use crate::domain::conversation::{Conversation, ConversationTouch};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::MessageId;
@@ -476,7 +477,7 @@ fn turns(message: &Message, content: &Value, history: &[Message]) -> Vec<Turn> {
 }
 
 fn turn(message: &Message, content: &Value) -> Turn {
-    let text = text_of(content).map_or_else(|| format!("[{}]", message.kind), str::to_owned);
+    let text = if content.is_null() { format!("[{}]", message.kind) } else { line_of(content) };
     Turn { from_customer: message.origin.is_inbound(), text }
 }
 

@@ -2,6 +2,7 @@
 
 mod answering;
 mod cloud;
+mod corpus;
 mod crashes;
 mod guards;
 mod leaving;

@@ -341,7 +341,8 @@ pub struct AppliedStatus {
 
 /// Recording of what webhooks bring. IAM: `dynamodb:PutItem`, `UpdateItem`, `GetItem` on messages.
 pub trait RecordMessages: Send + Sync {
-    /// Writes an incoming message, unless its id is taken.
+    /// Writes a message that a webhook brought, unless its id is taken by one that does not give way to it
+    /// ([`Message::gives_way_to`]).
     fn record_message(&self, message: &Message) -> impl Future<Output = Stored<Recorded>> + Send;
 
     /// Merges a status into the message that it is about. With an intent of ours for this number the
@@ -498,6 +499,16 @@ pub trait ResolveCustomers: Send + Sync {
 pub trait TouchConversations: Send + Sync {
     /// Takes a message into account; creates the conversation if it is new. Times only move forward.
     fn touch_conversation(&self, touch: &ConversationTouch) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on conversations.
+pub trait PauseConversations: Send + Sync {
+    /// Silences the bot in a known conversation until then, unless it is silent for longer already.
+    fn pause_conversation(
+        &self,
+        id: &ConversationId,
+        until: Timestamp,
+    ) -> impl Future<Output = Stored<()>> + Send;
 }
 
 /// IAM: `dynamodb:UpdateItem` on conversations.

@@ -13,7 +13,7 @@ async fn world() -> (World, [Client; 3]) {
     let mut clients = Vec::new();
     for (n, bot) in [(1, "demo-bakery"), (2, "demo-bakery"), (3, "other-bot")] {
         let (client, _) = world.active_client(&bot.parse().unwrap(), n).await;
-        let customer = CustomerNames { wa_id: CUSTOMER.parse().ok(), bsuid: None };
+        let customer = CustomerNames { wa_id: CUSTOMER.parse().ok(), ..CustomerNames::default() };
         let key = world.store.resolve_customer(&client.phone_number_id, &customer).await.unwrap();
         let id = ConversationId::new(&client.phone_number_id, &key);
         let at = world.clock.now();

@@ -14,7 +14,8 @@ fn bot() -> BotId {
 }
 
 fn names(wa_id: Option<&str>, bsuid: Option<&str>) -> CustomerNames {
-    CustomerNames { wa_id: wa_id.map(|id| id.parse().unwrap()), bsuid: bsuid.map(|id| id.parse().unwrap()) }
+    let (wa_id, bsuid) = (wa_id.map(|id| id.parse().unwrap()), bsuid.map(|id| id.parse().unwrap()));
+    CustomerNames { wa_id, bsuid, ..CustomerNames::default() }
 }
 
 /// A message between a client and a customer, a second after the last one.

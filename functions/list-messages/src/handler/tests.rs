@@ -23,7 +23,8 @@ fn bot() -> BotId {
 
 /// A customer's message to a client.
 async fn received(world: &World, client: &Client, id: &str, from: &str) -> Message {
-    let names = CustomerNames { wa_id: from.parse().ok(), bsuid: from.parse().ok() };
+    let names =
+        CustomerNames { wa_id: from.parse().ok(), bsuid: from.parse().ok(), ..CustomerNames::default() };
     let key = world.store.resolve_customer(&client.phone_number_id, &names).await.unwrap();
     let message = json!({"id": id, "type": "text", "text": {"body": format!("Text of {id}")}});
     let body = json!({"entry": [{"changes": [{"value": {"messages": [message]}}]}]});
@@ -133,7 +134,8 @@ async fn one_number_one_customer_and_a_span_of_time_narrow_the_list() {
 #[tokio::test]
 async fn a_customer_is_found_by_every_name() {
     let (world, [first, ..]) = world().await;
-    let names = CustomerNames { wa_id: CUSTOMER.parse().ok(), bsuid: BSUID.parse().ok() };
+    let names =
+        CustomerNames { wa_id: CUSTOMER.parse().ok(), bsuid: BSUID.parse().ok(), ..CustomerNames::default() };
     world.store.resolve_customer(&first.phone_number_id, &names).await.unwrap();
     received(&world, &first, "wamid.13", BSUID).await;
     let expected = ["wamid.13", "wamid.12", "wamid.11", "wamid.10"];
@@ -234,6 +236,51 @@ async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
     assert_eq!(item["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failed", "sent"]);
     assert_eq!((&item["pricing"]["billable"], &item["errors"][0]["code"]), (&json!(true), &json!(131_026)));
     assert_eq!((&item["replyTo"], item.get("answer")), (&json!("wamid.12"), None));
+}
+
+#[tokio::test]
+async fn what_others_wrote_and_what_is_old_says_so_and_every_type_has_a_text() {
+    let (world, [first, ..]) = world().await;
+    let inside = |place: &str, message: Value| {
+        let mut value = json!({});
+        let mut at = &mut value;
+        let steps: Vec<&str> = place.split('/').collect();
+        for step in &steps[..steps.len() - 1] {
+            at[*step] = json!([{}]);
+            at = &mut at[*step][0];
+        }
+        at[steps[steps.len() - 1]] = json!([message]);
+        Raw::Plain(json!({"entry": [{"changes": [{"value": value}]}]}).to_string())
+    };
+    let revoke = json!({"type": "revoke", "revoke": {"original_message_id": "wamid.10"}});
+    let played = json!({"type": "audio", "audio": {"voice": true}, "history_context": {"status": "PLAYED"}});
+    let pin = json!({"type": "location", "location": {"latitude": 1.5, "longitude": 2}, "referral": {"source_id": "9"}});
+    for (origin, kind, raw, [direction, name, text]) in [
+        (Origin::App, "revoke", inside("message_echoes", revoke), ["outbound", "app", "[deleted a message]"]),
+        (
+            Origin::HistoryIn,
+            "audio",
+            inside("history/threads/messages", played.clone()),
+            ["inbound", "history", "[voice message]"],
+        ),
+        (Origin::HistoryOut, "audio", inside("messages", played), ["outbound", "history", "[voice message]"]),
+        (Origin::Customer, "location", inside("messages", pin), ["inbound", "customer", "[location] 1.5, 2"]),
+    ] {
+        let id = format!("wamid.{origin:?}{direction}");
+        let mut message = received(&world, &first, &id, CUSTOMER).await;
+        (message.origin, message.kind, message.raw) = (origin, kind.to_owned(), raw);
+        world.store.with(|t| t.messages.insert(message.id.clone(), message));
+        let (_, answer) = answered(list(&world, &Sample::of(EVENT).query(&[("limit", "1")])).await);
+        let item = &answer["items"][0];
+        assert_eq!(
+            (&item["direction"], &item["origin"], &item["text"]),
+            (&json!(direction), &json!(name), &json!(text))
+        );
+        assert_eq!(item.get("refersTo").is_some(), kind == "revoke");
+        assert_eq!(item.get("historyStatus").is_some(), kind == "audio");
+        assert_eq!(item.get("referral").is_some(), kind == "location");
+        assert!(item["content"].is_object(), "{item}");
+    }
 }
 
 #[tokio::test]

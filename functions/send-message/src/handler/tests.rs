@@ -56,7 +56,7 @@ impl Desk {
 
     /// The customer wrote, and their window ends then.
     async fn window_ends(&self, at: Timestamp) {
-        let names = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), bsuid: None };
+        let names = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), ..CustomerNames::default() };
         let phone = &self.client.phone_number_id;
         let key = self.world.store.resolve_customer(phone, &names).await.unwrap();
         let id = ConversationId::new(phone, &key);

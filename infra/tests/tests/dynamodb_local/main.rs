@@ -74,6 +74,8 @@ const BESIDE: &[Contract] = &contracts![
     onboardings,
     rates,
     recipient_marks,
+    conversation_pauses,
+    messages_out_of_a_history,
     sends,
     statuses,
 ];

@@ -39,7 +39,8 @@ macro_rules! on_copied_tables {
 
 on_the_deployed_tables! {
     accounts, bots, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
-    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, sends,
+    idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
+    messages_out_of_a_history, sends,
     statuses,
 }
 on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
@@ -66,6 +67,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside onboardings,
         Beside rates,
         Beside recipient_marks,
+        Beside conversation_pauses,
+        Beside messages_out_of_a_history,
         Beside sends,
         Beside statuses,
         Beside answers,

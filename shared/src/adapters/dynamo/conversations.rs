@@ -16,7 +16,7 @@ use crate::domain::message::time_key;
 use crate::error::StoreError;
 use crate::ports::{
     ClaimConversations, ConversationClaim, EraseConversations, ListConversations, MarkRecipients, Page,
-    ReadConversations, ResolveCustomers, TouchConversations,
+    PauseConversations, ReadConversations, ResolveCustomers, TouchConversations,
 };
 
 const GET: &str = "dynamodb GetItem on conversations";
@@ -169,6 +169,16 @@ impl TouchConversations for Conversations {
             let change = Expression::when(condition).set("windowEndsAt", window);
             self.0.update(UPDATE, key(&touch.id), change).await?;
         }
+        Ok(())
+    }
+}
+
+impl PauseConversations for Conversations {
+    async fn pause_conversation(&self, id: &ConversationId, until: Timestamp) -> Stored<()> {
+        let longer = "attribute_exists(#conversationId) \
+                      AND (attribute_not_exists(#pausedUntil) OR #pausedUntil < :pausedUntil)";
+        let change = Expression::when(longer).set("pausedUntil", millis(until));
+        self.0.update(UPDATE, key(id), change).await?;
         Ok(())
     }
 }

@@ -13,9 +13,9 @@ mod statuses;
 
 use super::expression::Expression;
 use super::table::{Table, Write};
-use super::values::item;
+use super::values::{item, s};
 use super::{Client, Stored};
-use crate::domain::message::Message;
+use crate::domain::message::{MEDIA_PLACEHOLDER, Message};
 use crate::ports::Recorded;
 
 const TABLE: &str = "messages";
@@ -40,15 +40,28 @@ impl Messages {
         Self(Table::new(client, table))
     }
 
+    /// Writes a message, unless its id is taken by one that does not give way to it.
     async fn put_new(&self, message: &Message) -> Stored<Recorded> {
         let mut item = item(TABLE, &record::Record::from(message))?;
         for (key, fact) in message.statuses.iter() {
             item.insert(record::status_attribute(key), record::status_value(fact)?);
         }
-        let condition = Expression::when("attribute_not_exists(#messageId)");
-        match self.0.put(PUT, item, condition).await? {
+        match self.0.put(PUT, item, unless_it_stays(message)).await? {
             Write::Done(_) => Ok(Recorded::New),
             Write::Refused(known) => Ok(Recorded::Known(Box::new(record::message(known)?))),
         }
     }
+}
+
+/// [`Message::gives_way_to`], in the words of DynamoDB.
+fn unless_it_stays(message: &Message) -> Expression {
+    const NEW: &str = "attribute_not_exists(#messageId)";
+    const OLD: &str = "#origin IN (:historyIn, :historyOut)";
+    let condition = match (message.origin.is_history(), message.kind == MEDIA_PLACEHOLDER) {
+        (true, true) => return Expression::when(NEW),
+        (true, false) => Expression::when(&format!("{NEW} OR ({OLD} AND #type = :placeholder)"))
+            .value("placeholder", s(MEDIA_PLACEHOLDER)),
+        (false, _) => Expression::when(&format!("{NEW} OR {OLD}")),
+    };
+    condition.value("historyIn", s("history_in")).value("historyOut", s("history_out"))
 }

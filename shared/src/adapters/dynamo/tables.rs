@@ -249,6 +249,9 @@ delegate! {
     ports::MarkRecipients, conversations {
         mark_recipient(self, contact: &ConversationTouch, mark: RecipientMark) -> ();
     }
+    ports::PauseConversations, conversations {
+        pause_conversation(self, id: &ConversationId, until: Timestamp) -> ();
+    }
     ports::TouchConversations, conversations {
         touch_conversation(self, touch: &ConversationTouch) -> ();
     }

@@ -2,12 +2,15 @@
 //! but the id is optional (Meta, webhooks reference `messages`, 2026-05 to 2026-08).
 
 use super::super::Timestamp;
+use super::super::answer::wants_answer;
 use super::super::conversation::{CustomerKey, CustomerNames};
 use super::super::draft::CallbackData;
-use super::super::ids::{Bsuid, MessageId, PhoneNumberId, WaId, Wamid};
+use super::super::ids::{MessageId, PhoneNumberId, Wamid};
+use super::super::message::Origin;
 use super::super::status::{StatusEvent, StatusFact, StatusKey};
 use super::members::Members;
-use super::pieces::Piece;
+use super::people::{best, names};
+use super::pieces::{List, Piece};
 
 /// A phone number or a BSUID is far shorter; longer names would fill the item.
 const LONGEST_PARTICIPANT: usize = 200;
@@ -42,7 +45,8 @@ impl Unreadable {
     }
 }
 
-/// A message as a customer sent it.
+/// A message that a webhook brought: a customer's, live or not, or one that somebody else wrote to a customer
+/// from the client's number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IncomingMessage {
     /// The client's number.
@@ -53,14 +57,30 @@ pub struct IncomingMessage {
     pub at: Option<Timestamp>,
     /// Meta's `type`; `unknown` where there is none.
     pub kind: String,
-    /// Who sent it.
-    pub sender: CustomerNames,
+    /// Whether its sender waits for an answer, by what it is.
+    pub expects_answer: bool,
+    /// How it came, and which way it went. Only [`Origin::Customer`] is live.
+    pub origin: Origin,
+    /// Who sent it, or whom it was sent to.
+    pub customer: CustomerNames,
     /// The group that it was sent in.
     pub group: Option<CustomerKey>,
     /// The message that it quotes.
     pub reply_to: Option<MessageId>,
-    /// For system messages: the customer has a new number or id.
+    /// The customer has a new number or id, or told the number: of live messages.
     pub renamed: Option<Renamed>,
+}
+
+impl IncomingMessage {
+    /// How the customer can be addressed from now on.
+    #[must_use]
+    pub fn addressed_by(&self) -> &CustomerNames {
+        match &self.renamed {
+            // A number that the customer told beside an id is found, but not written to: the id is Meta's word.
+            Some(renamed) if self.kind == "system" => &renamed.new,
+            _ => &self.customer,
+        }
+    }
 }
 
 /// A customer's old and new names.
@@ -83,12 +103,12 @@ pub struct IncomingStatus {
 
 impl Piece<'_> {
     /// The client's number, from `value.metadata`.
-    fn phone_number_id(&self) -> Result<PhoneNumberId, Unreadable> {
+    pub(super) fn phone_number_id(&self) -> Result<PhoneNumberId, Unreadable> {
         let metadata = Members::of(self.metadata.unwrap_or_default());
         metadata.text("phone_number_id").and_then(|id| id.parse().ok()).ok_or(Unreadable::Number)
     }
 
-    /// The piece as a customer's message.
+    /// The piece as a message.
     ///
     /// # Errors
     /// [`Unreadable`] if it lacks what it is filed under.
@@ -96,22 +116,48 @@ impl Piece<'_> {
         let message = Members::of(self.raw);
         let phone_number_id = self.phone_number_id()?;
         let wamid = message.text("id").and_then(|id| id.parse().ok()).ok_or(Unreadable::Id)?;
-        let mut sender = names(&message.texts(&["from", "from_user_id"]));
-        let renamed = renamed(&sender, &message.object("system"));
-        if let (None, Some(renamed)) = (best(&sender), &renamed) {
-            sender = renamed.new.clone();
+        // What another agent sent is one level deeper, as it was sent (Meta, field `standby`, 2026-08).
+        let sent = message.object("message");
+        let said =
+            if message.word("type").is_none() && sent.word("type").is_some() { &sent } else { &message };
+        let origin = self.origin(&message);
+        let group = said.text("group_id").and_then(|group| CustomerKey::group(&group).ok());
+        let mut customer = self.customer(said, origin.is_inbound());
+        let renamed = (origin == Origin::Customer).then(|| renamed(&customer, &message)).flatten();
+        if let (None, Some(renamed)) = (best(&customer), &renamed) {
+            customer = renamed.new.clone();
         }
-        best(&sender).ok_or(Unreadable::Sender)?;
+        if best(&customer).is_none() && (group.is_none() || origin.is_inbound()) {
+            return Err(Unreadable::Sender);
+        }
+        let context = said.object("context");
+        let kind = said.word("type").unwrap_or_else(|| "unknown".to_owned());
         Ok(IncomingMessage {
             phone_number_id,
             wamid,
             at: message.time("timestamp"),
-            kind: message.word("type").unwrap_or_else(|| "unknown".to_owned()),
-            sender,
-            group: message.text("group_id").and_then(|group| CustomerKey::group(&group).ok()),
-            reply_to: message.object("context").text("id").and_then(|id| id.parse().ok()),
+            expects_answer: wants_answer(&kind) && !is_silent(&kind, said),
+            kind,
+            origin,
+            customer,
+            group,
+            reply_to: context.texts(&["id", "message_id"]).first().and_then(|id| id.parse().ok()),
             renamed,
         })
+    }
+
+    /// By the field first: what is not under `messages` looks like live messages and is none.
+    fn origin(&self, message: &Members<'_>) -> Origin {
+        match (self.field.as_deref(), self.list) {
+            (Some("smb_message_echoes"), _) => Origin::App,
+            (Some("message_echoes"), _) => Origin::OtherApp,
+            (Some("standby"), List::Echoes) => Origin::StandbyOut,
+            (Some("standby"), _) if self.is_from_the_client(message) => Origin::StandbyOut,
+            (Some("standby"), _) => Origin::StandbyIn,
+            (Some("history"), _) if self.is_from_the_client(message) => Origin::HistoryOut,
+            (Some("history"), _) => Origin::HistoryIn,
+            _ => Origin::Customer,
+        }
     }
 
     /// The piece as a status of a sent message.
@@ -153,24 +199,39 @@ impl Piece<'_> {
     }
 }
 
-fn renamed(sender: &CustomerNames, system: &Members<'_>) -> Option<Renamed> {
-    let new = names(&system.texts(&["wa_id", "user_id"]));
+/// Meta's word for a choice that it could not pass on is an `interactive` without an object; a permission to
+/// call is no question.
+fn is_silent(kind: &str, message: &Members<'_>) -> bool {
+    let choice = message.object("interactive").word("type");
+    kind == "interactive" && matches!(choice.as_deref(), None | Some("call_permission_reply"))
+}
+
+fn renamed(sender: &CustomerNames, message: &Members<'_>) -> Option<Renamed> {
+    let system = message.object("system");
+    let new = names(&system.texts(&["wa_id", "new_wa_id", "user_id"]));
     let old = names(&system.texts(&["previous_user_id"]));
-    let old =
-        CustomerNames { wa_id: sender.wa_id.clone(), bsuid: old.bsuid.or_else(|| sender.bsuid.clone()) };
-    (best(&new).is_some() && best(&old).is_some() && new != old).then_some(Renamed { old, new })
+    let old = CustomerNames {
+        wa_id: sender.wa_id.clone(),
+        bsuid: old.bsuid.or_else(|| sender.bsuid.clone()),
+        ..CustomerNames::default()
+    };
+    (best(&new).is_some() && best(&old).is_some() && new != old)
+        .then_some(Renamed { old, new })
+        .or_else(|| told_number(sender, message))
 }
 
-fn best(names: &CustomerNames) -> Option<CustomerKey> {
-    names.aliases().into_iter().next()
-}
-
-/// A BSUID is tolerated where a phone number is expected, and the other way round.
-fn names(texts: &[String]) -> CustomerNames {
-    CustomerNames {
-        wa_id: texts.iter().find_map(|t| t.parse::<WaId>().ok()),
-        bsuid: texts.iter().find_map(|t| t.parse::<Bsuid>().ok()),
+/// Who is asked for a phone number answers with a card of this origin, which holds the customer's own
+/// (Meta, business-scoped user ids, 2026-05). The origin stands in the card, on older pages on the message.
+fn told_number(sender: &CustomerNames, message: &Members<'_>) -> Option<Renamed> {
+    let cards = message.objects("contacts");
+    let [card] = cards.as_slice() else { return None };
+    let is_asked = |of: &Members<'_>| of.word("origin").as_deref() == Some("contact_request");
+    if sender.wa_id.is_some() || !(is_asked(message) || is_asked(card)) {
+        return None;
     }
+    let phones = card.objects("phones");
+    let new = names(&phones.first()?.texts(&["wa_id"]));
+    best(&new).is_some().then(|| Renamed { old: sender.clone(), new })
 }
 
 #[cfg(test)]
@@ -195,14 +256,25 @@ mod tests {
             &json!({"id": "wamid.1", "from_user_id": "US.abc", "timestamp": 1_795_000_000, "type": "text"}),
         )
         .unwrap();
-        assert_eq!((it.sender.wa_id, it.sender.bsuid.unwrap().as_ref()), (None, "US.abc"));
+        assert_eq!((it.customer.wa_id, it.customer.bsuid.unwrap().as_ref()), (None, "US.abc"));
         assert_eq!(it.at.unwrap().as_second(), 1_795_000_000);
     }
 
     #[test]
     fn a_bsuid_inside_from_is_no_phone_number() {
         let it = message(&json!({"id": "wamid.1", "from": "US.abc"})).unwrap();
-        assert_eq!((it.sender.wa_id, it.kind.as_str()), (None, "unknown"));
+        assert_eq!((it.customer.wa_id, it.kind.as_str()), (None, "unknown"));
+    }
+
+    #[test]
+    fn a_permission_to_call_and_a_broken_choice_expect_no_answer() {
+        let expects = |interactive: Value| {
+            message(&json!({"id": "wamid.1", "from": "15550100123", "type": "interactive", "interactive": interactive}))
+                .unwrap()
+                .expects_answer
+        };
+        assert!(expects(json!({"type": "button_reply"})) && expects(json!({"type": "new"})));
+        assert!(!expects(json!({"type": "call_permission_reply"})) && !expects(json!(null)));
     }
 
     #[test]

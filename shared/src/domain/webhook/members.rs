@@ -104,6 +104,12 @@ impl<'a> Members<'a> {
         time(self.0.get(name)?.get())
     }
 
+    /// The objects of a list; none if it is no list.
+    pub(super) fn objects(&self, name: &str) -> Vec<Self> {
+        let list = self.0.get(name).and_then(|raw| items(raw.get())).unwrap_or_default();
+        list.into_iter().map(|raw| Self::of(raw.get())).collect()
+    }
+
     /// An object; an empty one if there is none.
     pub(super) fn object(&self, name: &str) -> Self {
         self.0.get(name).map(|raw| Self::of(raw.get())).unwrap_or_default()

@@ -3,7 +3,9 @@
 
 mod incoming;
 mod members;
+mod people;
 mod pieces;
 
 pub use incoming::{IncomingMessage, IncomingStatus, Renamed, Unreadable};
+pub use people::{Deed, What};
 pub use pieces::{List, NotAWebhook, Piece, pieces, regroup};

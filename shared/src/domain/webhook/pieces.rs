@@ -14,13 +14,39 @@ const MOST_REPEATED: usize = 4 * 1024 * 1024;
 const LONGEST_METADATA: usize = 1024;
 /// Longest id or field that is used as a name; longer ones would not fit into a key.
 const LONGEST_NAME: usize = 100;
-/// The lists of a `messages` change, each item of which is a piece.
-const LISTS: [(&str, List); 4] = [
-    ("messages", List::Messages),
-    ("statuses", List::Statuses),
-    ("errors", List::Errors),
-    ("user_actions", List::UserActions),
-];
+
+/// Where in an object the items are that are pieces.
+struct Shape {
+    /// Lists in the object itself.
+    lists: &'static [List],
+    /// An object or a list of objects in it that hold more.
+    nested: Option<(&'static str, &'static Self)>,
+}
+
+const MESSAGES: Shape =
+    Shape { lists: &[List::Messages, List::Statuses, List::Errors, List::UserActions], nested: None };
+const ECHOES: Shape = Shape { lists: &[List::Echoes], nested: None };
+const THREAD: Shape = Shape { lists: &[List::Messages], nested: None };
+const CHUNK: Shape = Shape { lists: &[], nested: Some(("threads", &THREAD)) };
+/// Media of an older message come apart from their thread.
+const HISTORY: Shape = Shape { lists: &[List::Messages], nested: Some(("history", &CHUNK)) };
+const OVERHEARD: Shape = Shape { lists: &[List::Messages, List::Echoes, List::Statuses], nested: None };
+const STANDBY: Shape = Shape { lists: &[], nested: Some(("standby", &OVERHEARD)) };
+
+/// Fields whose values hold items that each stand alone (Meta, webhooks reference, 2026-05 to 2026-08; the
+/// payload of `message_echoes` is unpublished, and read like that of `smb_message_echoes`).
+fn shape(field: &str) -> Option<&'static Shape> {
+    match field {
+        MESSAGES_FIELD => Some(&MESSAGES),
+        "smb_message_echoes" | "message_echoes" => Some(&ECHOES),
+        "history" => Some(&HISTORY),
+        "standby" => Some(&STANDBY),
+        _ => None,
+    }
+}
+
+/// The field of live messages and statuses.
+const MESSAGES_FIELD: &str = "messages";
 
 /// The body is not what Meta sends for WhatsApp. It is kept all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,9 +73,11 @@ impl NotAWebhook {
 /// Where in a body a piece was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum List {
-    /// `value.messages[]` of a `messages` change.
+    /// `messages[]`: live in a `messages` change, else out of a history or overheard.
     Messages,
-    /// `value.statuses[]` of a `messages` change.
+    /// `message_echoes[]`: what somebody else wrote to a customer from the client's number.
+    Echoes,
+    /// `statuses[]` of a `messages` or `standby` change.
     Statuses,
     /// `value.errors[]` of a `messages` change.
     Errors,
@@ -59,6 +87,20 @@ pub enum List {
     Change,
     /// A `messages` change or an entry of a shape that we do not know.
     Leftover,
+}
+
+impl List {
+    /// What the list is called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Echoes => "message_echoes",
+            Self::Statuses => "statuses",
+            Self::Errors => "errors",
+            Self::UserActions => "user_actions",
+            Self::Change | Self::Leftover => "",
+        }
+    }
 }
 
 /// One element of a webhook, with what is needed to understand it alone.
@@ -74,7 +116,7 @@ pub struct Piece<'a> {
     pub field: Option<String>,
     /// The item, change or entry as it came.
     pub raw: &'a str,
-    /// `value.metadata`, for items of `messages`.
+    /// `value.metadata`, for items.
     pub metadata: Option<&'a str>,
     /// The contacts that belong to an item; those of nobody go with the first.
     contacts: Vec<&'a str>,
@@ -91,16 +133,40 @@ struct Around<'a> {
     top: Distinct<'a>,
     /// Beside `changes`.
     entry: Distinct<'a>,
-    /// Beside `field` and `value`, of a `messages` change.
+    /// Beside `field` and `value`, of a change that holds items.
     change: Distinct<'a>,
-    /// Beside the lists, of a `messages` change.
-    value: Distinct<'a>,
+    /// The `value` of such a change and the objects in it that lead to the items, the outermost first.
+    levels: Vec<Level<'a>>,
+}
+
+/// An object that holds items, or leads to them.
+#[derive(Debug, Clone)]
+struct Level<'a> {
+    name: &'static str,
+    /// Whether it is one of a list.
+    listed: bool,
+    /// What is in it beside the items.
+    members: Distinct<'a>,
 }
 
 impl Around<'_> {
     fn len(&self) -> usize {
-        let levels = [&self.top, &self.entry, &self.change, &self.value];
-        levels.iter().flat_map(|level| level.iter()).map(|(name, raw)| name.len() + raw.get().len() + 8).sum()
+        let levels = self.levels.iter().map(|level| &level.members);
+        let all = [&self.top, &self.entry, &self.change].into_iter().chain(levels);
+        let members: usize =
+            all.flat_map(|level| level.iter()).map(|(name, raw)| name.len() + raw.get().len() + 8).sum();
+        members + self.levels.iter().map(|level| level.name.len() + 8).sum::<usize>()
+    }
+
+    /// All members away but the one that says whose number it is.
+    fn bare(&mut self) {
+        let levels = std::mem::take(&mut self.levels);
+        *self = Self { levels, ..Self::default() };
+        for (depth, level) in self.levels.iter_mut().enumerate() {
+            level
+                .members
+                .retain(|name, raw| depth == 0 && name == "metadata" && raw.get().len() <= LONGEST_METADATA);
+        }
     }
 }
 
@@ -186,48 +252,71 @@ fn change_pieces<'a>(blank: Piece<'a>, above: &Around<'a>, found: &mut Vec<Piece
     let blank = Piece { around: Arc::new(above.clone()), ..blank };
     let Some(mut change) = distinct(blank.raw) else { return found.push(blank) };
     let field = take(&mut change, "field").and_then(text);
-    let is_messages = field.as_deref() == Some("messages");
-    let whole = Piece { field: field.filter(|field| field.len() <= LONGEST_NAME), ..blank };
-    if !is_messages {
-        return found.push(Piece { list: List::Change, ..whole });
-    }
+    let shape = field.as_deref().and_then(shape);
+    let is_messages = field.as_deref() == Some(MESSAGES_FIELD);
+    let list = if is_messages { List::Leftover } else { List::Change };
+    let whole = Piece { list, field: field.filter(|field| field.len() <= LONGEST_NAME), ..blank };
+    let Some(shape) = shape else { return found.push(whole) };
     let Some(value) = take(&mut change, "value") else {
-        if has_more_than(&change, &[]) {
+        if !is_messages || has_more_than(&change, &[]) {
             found.push(whole);
         }
         return;
     };
-    match distinct(value) {
-        Some(value) => items_of(&whole, Around { change, value, ..above.clone() }, found),
-        None => found.push(whole),
+    let Some(members) = distinct(value) else { return found.push(whole) };
+    let before = found.len();
+    let levels = vec![Level { name: "value", listed: false, members }];
+    let is_whole = held(&whole, shape, Around { change, levels, ..above.clone() }, found);
+    // An event of another field leaves a trace, even if it says nothing.
+    if !is_whole || (!is_messages && found.len() == before) {
+        found.push(whole);
     }
 }
 
-/// The items of a `messages` change. What none of them takes along is left over, and the change with it.
-fn items_of<'a>(whole: &Piece<'a>, mut around: Around<'a>, found: &mut Vec<Piece<'a>>) {
-    let mut is_broken = false;
-    let mut list_of = |name: &str| match take(&mut around.value, name).map(items) {
+/// The items in an object. Whether they take along all that is in it: if not, the change is kept as well.
+fn held<'a>(whole: &Piece<'a>, shape: &Shape, mut around: Around<'a>, found: &mut Vec<Piece<'a>>) -> bool {
+    let is_value = around.levels.len() == 1;
+    let Some(here) = around.levels.last_mut() else { return false };
+    let mut is_whole = true;
+    let mut list_of = |name: &str| match take(&mut here.members, name).map(items) {
         Some(Some(list)) => list.iter().map(|raw| raw.get()).filter(|json| *json != "null").collect(),
         Some(None) => {
-            is_broken = true;
+            is_whole = false;
             Vec::new()
         }
         None => Vec::new(),
     };
     let contacts: Vec<&str> = list_of("contacts");
-    let lists = LISTS.map(|(name, list)| (list, list_of(name)));
+    let lists: Vec<(List, Vec<&str>)> =
+        shape.lists.iter().map(|list| (*list, list_of(list.name()))).collect();
+    let nested = shape.nested.and_then(|(name, shape)| Some((name, shape, take(&mut here.members, name)?)));
     let count: usize = lists.iter().map(|(_, items)| items.len()).sum();
     if around.len().saturating_mul(count) > MOST_REPEATED {
-        around.value.retain(|name, raw| name == "metadata" && raw.get().len() <= LONGEST_METADATA);
-        around = Around { value: around.value, ..Around::default() };
-        is_broken = true;
+        around.bare();
+        is_whole = false;
     }
-    let known: &[&str] = &["messaging_product", "metadata", "conversation_context"];
-    let is_odd = has_more_than(&around.change, &[]) || has_more_than(&around.value, known);
-    let is_left_over = is_broken || (count == 0 && (is_odd || !contacts.is_empty()));
-    let metadata = present(&around.value, "metadata");
-    let shell = Piece { metadata, around: Arc::new(around), ..whole.clone() };
-    let mut contacts = Contacts::of(&contacts);
+    let before = found.len();
+    push_items(whole, &around, &contacts, lists, found);
+    if let Some((name, shape, raw)) = nested {
+        is_whole &= nested_items(whole, (name, shape), raw, &around, found);
+    }
+    let known: &[&str] =
+        if is_value { &["messaging_product", "metadata", "conversation_context"] } else { &[] };
+    let here = around.levels.last().map_or_else(Distinct::new, |level| level.members.clone());
+    let says_more = has_more_than(&around.change, &[]) || has_more_than(&here, known);
+    is_whole && (count > 0 || contacts.is_empty()) && (found.len() > before || !says_more)
+}
+
+fn push_items<'a>(
+    whole: &Piece<'a>,
+    around: &Around<'a>,
+    contacts: &[&'a str],
+    lists: Vec<(List, Vec<&'a str>)>,
+    found: &mut Vec<Piece<'a>>,
+) {
+    let metadata = around.levels.first().and_then(|value| present(&value.members, "metadata"));
+    let shell = Piece { metadata, around: Arc::new(around.clone()), ..whole.clone() };
+    let mut contacts = Contacts::of(contacts);
     let before = found.len();
     for (list, items) in lists {
         for raw in items {
@@ -238,10 +327,41 @@ fn items_of<'a>(whole: &Piece<'a>, mut around: Around<'a>, found: &mut Vec<Piece
         first.contacts.extend(contacts.of_nobody());
         first.contacts.sort_by_key(|contact| contact.as_ptr());
     }
-    if is_left_over {
-        found.push(whole.clone());
-    }
 }
+
+/// The items in one object, or in each of a list of them.
+fn nested_items<'a>(
+    whole: &Piece<'a>,
+    (name, shape): (&'static str, &Shape),
+    raw: &'a str,
+    above: &Around<'a>,
+    found: &mut Vec<Piece<'a>>,
+) -> bool {
+    let listed = raw.starts_with('[');
+    let objects: Option<Vec<&str>> = if listed {
+        items(raw).map(|list| list.iter().map(|raw| raw.get()).collect())
+    } else {
+        Some(vec![raw])
+    };
+    let Some(objects) = objects else { return false };
+    if above.len().saturating_mul(objects.len()) > MOST_REPEATED {
+        return false;
+    }
+    let mut is_whole = true;
+    for object in objects.into_iter().filter(|json| *json != "null") {
+        let Some(members) = distinct(object) else {
+            is_whole = false;
+            continue;
+        };
+        let mut around = above.clone();
+        around.levels.push(Level { name, listed, members });
+        is_whole &= held(whole, shape, around, found);
+    }
+    is_whole
+}
+
+/// Members that name the person whom an item is about.
+const PEOPLE: [&str; 6] = ["from", "from_user_id", "recipient_id", "recipient_user_id", "to", "to_user_id"];
 
 /// The people of a change, joined to items by id and never by position.
 struct Contacts<'a>(Vec<Contact<'a>>);
@@ -266,7 +386,7 @@ impl<'a> Contacts<'a> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let people = Members::of(item).texts(&["from", "from_user_id", "recipient_id", "recipient_user_id"]);
+        let people = Members::of(item).texts(&PEOPLE);
         let same = |contact: &&mut Contact<'_>| contact.names.iter().any(|name| people.contains(name));
         let contact = self.0.iter_mut().find(same);
         contact
@@ -317,9 +437,25 @@ impl Piece<'_> {
         body_of(&[self])
     }
 
-    /// Whether two items came in one change, so that they can share an envelope.
+    /// Position of its entry and its change in the body.
+    #[must_use]
+    pub fn place(&self) -> (usize, usize) {
+        self.place
+    }
+
+    /// Whether two items came in one object, so that they can share an envelope.
     fn shares_change_with(&self, other: &Self) -> bool {
-        self.place == other.place && self.is_item() && other.is_item()
+        self.is_item() && other.is_item() && Arc::ptr_eq(&self.around, &other.around)
+    }
+
+    /// The contacts that came with it.
+    pub(super) fn contacts(&self) -> &[&str] {
+        &self.contacts
+    }
+
+    /// A member of the object that held it.
+    pub(super) fn beside(&self, name: &str) -> Option<&str> {
+        self.around.levels.last().and_then(|level| present(&level.members, name))
     }
 
     fn is_item(&self) -> bool {
@@ -359,25 +495,33 @@ fn push_entry(body: &mut String, run: &[&Piece<'_>]) {
     body.push_str(separator);
     body.push_str("\"changes\":[");
     if first.is_item() {
-        push_messages_change(body, run);
+        push_change_of(body, run);
     } else {
         body.push_str(first.raw);
     }
     body.push_str("]}");
 }
 
-fn push_messages_change(body: &mut String, run: &[&Piece<'_>]) {
-    body.push_str("{\"field\":\"messages\"");
-    push_members(body, ",", &run[0].around.change);
-    body.push_str(",\"value\":{");
-    let mut separator = push_members(body, "", &run[0].around.value);
+fn push_change_of(body: &mut String, run: &[&Piece<'_>]) {
+    let first = run[0];
+    body.push('{');
+    push_member(body, "field", &json_text(first.field.as_deref().unwrap_or_default()));
+    push_members(body, ",", &first.around.change);
+    let mut separator = ",";
+    let mut ends = String::from("}");
+    for level in &first.around.levels {
+        body.push_str(separator);
+        push_member(body, level.name, if level.listed { "[{" } else { "{" });
+        separator = push_members(body, "", &level.members);
+        ends.insert_str(0, if level.listed { "}]" } else { "}" });
+    }
     let mut contacts: Vec<&str> = run.iter().flat_map(|piece| &piece.contacts).copied().collect();
     // Each once, in the order in which they came: they are slices of one text.
     contacts.sort_by_key(|contact| contact.as_ptr());
     contacts.dedup_by_key(|contact| contact.as_ptr());
-    let lists = LISTS.map(|(name, list)| {
-        (name, run.iter().filter(|piece| piece.list == list).map(|piece| piece.raw).collect::<Vec<_>>())
-    });
+    let of = |list| run.iter().filter(|piece| piece.list == list).map(|piece| piece.raw).collect::<Vec<_>>();
+    let lists = [List::Messages, List::Echoes, List::Statuses, List::Errors, List::UserActions];
+    let lists = lists.map(|list| (list.name(), of(list)));
     for (name, raws) in std::iter::once(("contacts", contacts)).chain(lists) {
         if raws.is_empty() {
             continue;
@@ -388,7 +532,7 @@ fn push_messages_change(body: &mut String, run: &[&Piece<'_>]) {
         body.push(']');
         separator = ",";
     }
-    body.push_str("}}");
+    body.push_str(&ends);
 }
 
 /// Writes members, `separator` before the first; answers what belongs before the next.

@@ -54,7 +54,8 @@ pub(super) fn exactly_once(world: &World, heard: &Heard, long_outage: bool) -> H
             match message.origin {
                 Origin::Customer => court.answer(message)?,
                 Origin::Bot => court.ended(message)?,
-                _ => {}
+                Origin::Api => {}
+                _ => court.unanswered(message)?,
             }
         }
         Ok(())
@@ -82,6 +83,15 @@ impl Court<'_> {
             }
         };
         hold("P2", right, || format!("{}: {answer:?} at rest; taken by Meta: {was_taken}", question.id))
+    }
+
+    /// What is not live, or not the customer's, is never answered.
+    fn unanswered(&self, message: &Message) -> Held {
+        let settled = matches!(message.answer, None | Some(Answer::None(NoAnswer::NotLive, None)));
+        let right = settled && !self.taken.contains_key(MessageId::answer_to(&message.id).as_ref());
+        hold("P2", right, || {
+            format!("{}: {:?} for a message of {:?}", message.id, message.answer, message.origin)
+        })
     }
 
     /// Whether a reason is the case.

@@ -95,9 +95,7 @@ fn time(value: &Value) -> Option<Timestamp> {
 /// Of the message that has this wamid, else of what waits for one.
 fn states_of(tables: &Tables, phone: &PhoneNumberId, wamid: &Wamid) -> States {
     let message = tables.messages.values().find(|message| {
-        message.wamid.as_ref() == Some(wamid)
-            && !message.origin.is_inbound()
-            && message.phone_number_id == *phone
+        message.wamid.as_ref() == Some(wamid) && message.origin.is_ours() && message.phone_number_id == *phone
     });
     let of = |statuses: &Statuses| {
         statuses.iter().map(|(key, fact)| ((key.state.clone(), key.participant.clone()), fact.at)).collect()

@@ -114,9 +114,9 @@ struct Element {
 
 impl From<Message> for Element {
     fn from(message: Message) -> Self {
-        // Of an outgoing message webhooks brought the statuses only.
+        // Of a message that we sent webhooks brought the statuses only.
         let told = message.statuses.bodies().map(|(_, body)| Raw::Plain(body.to_owned()));
-        let bodies = message.origin.is_inbound().then_some(message.raw).into_iter().chain(told).collect();
+        let bodies = (!message.origin.is_ours()).then_some(message.raw).into_iter().chain(told).collect();
         Self {
             found: Found { id: message.id.to_string(), kind: message.kind, at: message.at },
             received_at: message.recorded_at,

@@ -19,7 +19,7 @@ use crate::testing::{Fault, GraphFault, World, refusal};
 const ID: &str = "msg_0123456789abcdef0123456789abcdef";
 
 fn recipient() -> Recipient {
-    Recipient::Person(CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), bsuid: None })
+    Recipient::Person(CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), ..CustomerNames::default() })
 }
 
 /// A world with a client, and a process that sends for it.
@@ -39,7 +39,7 @@ impl Desk {
     fn intent(&self, body: &str) -> Message {
         let now = self.world.clock.now();
         let phone = self.client.phone_number_id.clone();
-        let customer = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), bsuid: None };
+        let customer = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), ..CustomerNames::default() };
         Message {
             id: ID.parse().unwrap(),
             wamid: None,

@@ -83,7 +83,7 @@ impl Process {
     ) -> Result<Response<Body>, ApiError> {
         let store = &world.store;
         let client = sending_client(world, order).await?;
-        let to = CustomerNames { wa_id: order.to.parse().ok(), bsuid: None };
+        let to = CustomerNames { wa_id: order.to.parse().ok(), ..CustomerNames::default() };
         let customer = store.resolve_customer(&client.phone_number_id, &to).await?;
         let conversation = ConversationId::new(&client.phone_number_id, &customer);
         let now = world.clock.now();

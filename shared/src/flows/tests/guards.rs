@@ -1,6 +1,7 @@
-//! `docs/reliability.md` names the test that guards each promise: none of those names may be of a test that is
-//! gone.
+//! `docs/reliability.md` names the test that guards each promise, `docs/whatsapp-coverage.md` the one that proves
+//! each row: none of those names may be of a test that is gone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Words shorter than this are names of other things: functions, reasons, columns.
@@ -32,13 +33,36 @@ fn sources(folder: &Path) -> String {
     text
 }
 
+/// Names of tests in a page that are nowhere in the code.
+fn gone(page: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join(page)).unwrap();
+    let code = sources(&root.join("shared/src")) + &sources(&root.join("functions"));
+    let names = named(&text);
+    assert!(names.len() > 30, "the list is found: {names:?}");
+    let gone = names.into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    gone.map(str::to_owned).collect()
+}
+
 #[test]
 fn every_test_that_the_list_of_guards_names_is_there() {
+    assert_eq!(gone("docs/reliability.md"), Vec::<String>::new());
+}
+
+#[test]
+fn every_test_and_every_body_that_the_coverage_names_is_there_and_no_body_is_missing() {
+    assert_eq!(gone("docs/whatsapp-coverage.md"), Vec::<String>::new());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let list = std::fs::read_to_string(root.join("docs/reliability.md")).unwrap();
-    let code = sources(&root.join("shared/src")) + &sources(&root.join("functions"));
-    let names = named(&list);
-    assert!(names.len() > 30, "the list is found: {names:?}");
-    let gone: Vec<_> = names.into_iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(gone.is_empty(), "docs/reliability.md names {gone:?}");
+    let text = std::fs::read_to_string(root.join("docs/whatsapp-coverage.md")).unwrap();
+    let named: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+    let index = std::fs::read_to_string(root.join("infra/tests/payloads/index.json")).unwrap();
+    let index: BTreeMap<String, serde_json::Value> = serde_json::from_str(&index).unwrap();
+    let bodies: BTreeSet<&str> = index.keys().filter_map(|name| name.strip_suffix(".json")).collect();
+    let missing: Vec<_> = bodies.difference(&named).collect();
+    assert!(missing.is_empty() && bodies.len() > 120, "docs/whatsapp-coverage.md lacks {missing:?}");
+    let known =
+        |name: &str| bodies.contains(name) || !name.contains('-') || !name.contains(char::is_lowercase);
+    let unknown: Vec<_> =
+        named.iter().filter(|name| !known(name) && !name.contains([' ', '[', '.', ':', '/'])).collect();
+    assert!(unknown.is_empty(), "docs/whatsapp-coverage.md names {unknown:?}, which is no body");
 }

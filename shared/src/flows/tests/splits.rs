@@ -49,6 +49,10 @@ enum Element {
     Unreadable(u8),
     /// A change of another field.
     Change(u8),
+    /// What the owner wrote in the app.
+    Echo(u8),
+    /// An older message, in or out.
+    Old(u8),
 }
 
 fn element() -> impl Strategy<Value = Element> {
@@ -62,6 +66,8 @@ fn element() -> impl Strategy<Value = Element> {
         1 => (0..3u8).prop_map(Element::UserAction),
         1 => (0..3u8).prop_map(Element::Unreadable),
         1 => (0..3u8).prop_map(Element::Change),
+        2 => (0..6u8).prop_map(Element::Echo),
+        2 => (0..6u8).prop_map(Element::Old),
     ]
 }
 
@@ -85,7 +91,7 @@ fn list(element: Element) -> Option<(&'static str, Value)> {
         Element::Error(n) => ("errors", json!({"code": 131_000 + i32::from(n), "title": "Error"})),
         Element::UserAction(n) => ("user_actions", json!({"action_type": "new", "n": n})),
         Element::Unreadable(n) => ("messages", json!({"from": phone(0), "n": n})),
-        Element::Change(_) => return None,
+        Element::Change(_) | Element::Echo(_) | Element::Old(_) => return None,
     })
 }
 
@@ -111,6 +117,41 @@ fn messages_change(phone_id: &PhoneNumberId, elements: &[Element]) -> Value {
     json!({"field": "messages", "value": value})
 }
 
+/// The changes of a coexistence client: echoes in one, older messages in another, a thread for each customer.
+fn chats(phone_id: &PhoneNumberId, elements: &[Element]) -> Vec<Value> {
+    const OWN: &str = "15550100199";
+    let metadata = json!({"display_phone_number": OWN, "phone_number_id": phone_id});
+    let said = |id: String, n: u8, from: &str| {
+        json!({"id": id, "from": from, "to": if from == OWN { phone(n % 4) } else { OWN.to_owned() },
+               "timestamp": 1_794_000_000 + i64::from(n), "type": "text", "text": {"body": format!("Text {n}")}})
+    };
+    let mut echoes = Vec::new();
+    let mut threads: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for element in elements {
+        match element {
+            Element::Echo(n) => echoes.push(said(format!("wamid.E{n}"), *n, OWN)),
+            Element::Old(n) => {
+                let customer = phone(n % 4);
+                let from = if *n > 2 { OWN } else { &customer };
+                threads.entry(customer.clone()).or_default().push(said(format!("wamid.H{n}"), *n, from));
+            }
+            _ => {}
+        }
+    }
+    let threads: Vec<Value> =
+        threads.into_iter().map(|(id, messages)| json!({"id": id, "messages": messages})).collect();
+    let history = json!([{"metadata": {"phase": 1}, "threads": threads}]);
+    let change = |field: &str, name: &str, list: &Value| json!({"field": field, "value": {"metadata": metadata, name: list}});
+    let mut changes = Vec::new();
+    if !echoes.is_empty() {
+        changes.push(change("smb_message_echoes", "message_echoes", &echoes.into()));
+    }
+    if !threads.is_empty() {
+        changes.push(change("history", "history", &history));
+    }
+    changes
+}
+
 /// Elements, each with the POST, entry and change that it goes into.
 type Placed = (u8, u8, u8, Element);
 
@@ -129,7 +170,7 @@ fn bodies(phone_id: &PhoneNumberId, placed: &[Placed]) -> Vec<String> {
         let items: Vec<Element> =
             elements.iter().copied().filter(|element| list(*element).is_some()).collect();
         let messages = (!items.is_empty()).then(|| messages_change(phone_id, &items));
-        messages.into_iter().chain(others).collect::<Vec<_>>()
+        messages.into_iter().chain(others).chain(chats(phone_id, elements)).collect::<Vec<_>>()
     };
     let body = |entries: BTreeMap<u8, BTreeMap<u8, Vec<Element>>>| {
         let entries: Vec<Value> = entries

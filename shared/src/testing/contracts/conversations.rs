@@ -5,8 +5,8 @@ use crate::domain::conversation::{
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, ReadConversations,
-    ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, PauseConversations,
+    ReadConversations, ResolveCustomers, TouchConversations,
 };
 
 /// [`ResolveCustomers`].
@@ -19,11 +19,11 @@ pub async fn customers(store: &impl ResolveCustomers, unique: &str) {
 }
 
 fn phone_only(names: &CustomerNames) -> CustomerNames {
-    CustomerNames { wa_id: names.wa_id.clone(), bsuid: None }
+    CustomerNames { wa_id: names.wa_id.clone(), ..CustomerNames::default() }
 }
 
 fn bsuid_only(names: &CustomerNames) -> CustomerNames {
-    CustomerNames { wa_id: None, bsuid: names.bsuid.clone() }
+    CustomerNames { bsuid: names.bsuid.clone(), ..CustomerNames::default() }
 }
 
 async fn a_new_customer_gets_the_best_name(store: &impl ResolveCustomers, ids: &Ids) {
@@ -177,6 +177,34 @@ pub async fn conversation_lists(
     let names = eventually("all names", names, |names| names.len() == expected.len()).await;
     assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
     assert_eq!(store.aliases(&ids.conversation(99)).await.must(), []);
+}
+
+/// [`PauseConversations`].
+pub async fn conversation_pauses(
+    store: &(impl PauseConversations + TouchConversations + ReadConversations),
+    unique: &str,
+) {
+    let ids = Ids::new("conversation_pauses", unique);
+    let id = ids.conversation(1);
+    store.pause_conversation(&id, at(60)).await.must();
+    assert_eq!(store.conversation(&id).await.must(), None, "an unknown one stays so");
+    let touch = |seconds: i64| ConversationTouch {
+        id: id.clone(),
+        bot_id: ids.bot(1),
+        customer: ids.customer(1),
+        at: at(seconds),
+        inbound: false,
+    };
+    store.touch_conversation(&touch(0)).await.must();
+    let mut known = store.conversation(&id).await.must().expect("it was touched");
+    for (until, stands) in [(100, 100), (100, 100), (50, 100), (160, 160)] {
+        store.pause_conversation(&id, at(until)).await.must();
+        known.paused_until = Some(at(stands));
+        assert_eq!(store.conversation(&id).await.must().as_ref(), Some(&known), "paused until {until} s");
+    }
+    store.touch_conversation(&touch(10)).await.must();
+    known.last_message_at = at(10);
+    assert_eq!(store.conversation(&id).await.must(), Some(known), "a message keeps the pause");
 }
 
 /// [`MarkRecipients`].

@@ -2,7 +2,7 @@ use super::{Ids, Must, at, eventually};
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer};
 use crate::domain::ids::{BotId, WaId};
-use crate::domain::message::{Message, number_key};
+use crate::domain::message::{Message, Origin, number_key};
 use crate::domain::raw::{PartList, Raw};
 use crate::ports::{Answers, ListMessages, Listing, ReadMessages, RecordMessages, Recorded};
 
@@ -33,6 +33,40 @@ pub async fn incoming_messages(store: &(impl RecordMessages + ReadMessages + Ans
     let (a, b) = tokio::join!(store.record_message(&raced), store.record_message(&raced));
     let news = [a.must(), b.must()].iter().filter(|r| **r == Recorded::New).count();
     assert_eq!(news, 1, "of two deliveries, one is new");
+}
+
+/// [`RecordMessages::record_message`] where the same message comes out of a history, too.
+pub async fn messages_out_of_a_history(store: &(impl RecordMessages + ReadMessages), unique: &str) {
+    use Origin::{App, Customer, HistoryIn, HistoryOut, StandbyIn};
+    const PLACEHOLDER: &str = "media_placeholder";
+    let ids = Ids::new("messages_out_of_a_history", unique);
+    let cases = [
+        ((HistoryIn, "text"), (Customer, "text"), true),
+        ((HistoryOut, "text"), (App, "text"), true),
+        ((HistoryIn, "text"), (StandbyIn, "text"), true),
+        ((HistoryIn, "text"), (HistoryIn, "text"), false),
+        ((HistoryIn, PLACEHOLDER), (HistoryIn, "image"), true),
+        ((HistoryOut, PLACEHOLDER), (HistoryOut, PLACEHOLDER), false),
+        ((HistoryIn, "image"), (HistoryIn, PLACEHOLDER), false),
+        ((HistoryIn, PLACEHOLDER), (Customer, "image"), true),
+        ((Customer, "text"), (HistoryIn, "text"), false),
+        ((Customer, PLACEHOLDER), (HistoryIn, "image"), false),
+        ((App, "text"), (Customer, "text"), false),
+        ((StandbyIn, "text"), (Customer, "text"), false),
+    ];
+    for (n, (first, then, gives_way)) in (0..).zip(cases) {
+        let message = |(origin, kind): (Origin, &str), second| Message {
+            origin,
+            kind: kind.to_owned(),
+            ..ids.incoming(n, at(second))
+        };
+        let (first, then) = (message(first, 0), message(then, 1));
+        assert_eq!(store.record_message(&first).await.must(), Recorded::New);
+        let expected = if gives_way { Recorded::New } else { Recorded::Known(Box::new(first.clone())) };
+        assert_eq!(store.record_message(&then).await.must(), expected, "case {n}");
+        let stands = if gives_way { then } else { first };
+        assert_eq!(store.message(&stands.id).await.must(), Some(stands), "case {n}");
+    }
 }
 
 /// Messages that between them hold every form of every field.

@@ -25,12 +25,14 @@ mod sends;
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
 pub use clients::{bots, clients};
-pub use conversations::{conversation_claims, conversation_lists, conversations, customers, recipient_marks};
+pub use conversations::{
+    conversation_claims, conversation_lists, conversation_pauses, conversations, customers, recipient_marks,
+};
 pub use erase::erasing;
 pub use events::{blobs, events, quarantine};
 pub use grants::grants;
 pub use idempotency::idempotency;
-pub use messages::{incoming_messages, message_lists};
+pub use messages::{incoming_messages, message_lists, messages_out_of_a_history};
 pub use onboardings::{business_leases, due_onboardings, onboardings};
 pub use queues::{inbound, nudges};
 pub use rates::rates;
@@ -145,6 +147,9 @@ impl Ids {
         CustomerNames {
             wa_id: Some(format!("1555{:.8}{n:04}", self.digits).parse().expect("a phone number")),
             bsuid: Some(format!("US.{}{n}", self.hash).parse().expect("a BSUID")),
+            parent_bsuid: Some(format!("US.ENT.{}{n}", self.hash).parse().expect("a BSUID")),
+            username: Some(format!("user.{n}")),
+            name: Some(format!("Customer {n}")),
         }
     }
 

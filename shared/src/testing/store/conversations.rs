@@ -8,8 +8,8 @@ use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::message::number_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, ReadConversations,
-    ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, PauseConversations,
+    ReadConversations, ResolveCustomers, TouchConversations,
 };
 
 impl ResolveCustomers for MemoryStore {
@@ -90,6 +90,17 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         window_ends_at: None,
         paused_until: None,
         marks: RecipientMarks::default(),
+    }
+}
+
+impl PauseConversations for MemoryStore {
+    async fn pause_conversation(&self, id: &ConversationId, until: Timestamp) -> Result<(), StoreError> {
+        self.run("pause_conversation", |tables| {
+            if let Some(known) = tables.conversations.get_mut(id) {
+                known.paused_until = known.paused_until.max(Some(until));
+            }
+        })
+        .await
     }
 }
 

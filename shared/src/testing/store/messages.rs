@@ -49,8 +49,8 @@ impl RecordMessages for MemoryStore {
 
 fn put_new(tables: &mut Tables, message: &Message) -> Recorded {
     match tables.messages.get(&message.id) {
-        Some(known) => Recorded::Known(Box::new(known.clone())),
-        None => {
+        Some(known) if !known.gives_way_to(message) => Recorded::Known(Box::new(known.clone())),
+        _ => {
             tables.messages.insert(message.id.clone(), message.clone());
             Recorded::New
         }

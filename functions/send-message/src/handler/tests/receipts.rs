@@ -13,7 +13,7 @@ impl Desk {
         let body: Value = serde_json::from_str(body["body"].as_str().unwrap()).unwrap();
         let id: MessageId = body["messageId"].as_str().unwrap().parse().unwrap();
         let (phone, now) = (self.client.phone_number_id.clone(), self.world.clock.now());
-        let customer = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), bsuid: None };
+        let customer = CustomerNames { wa_id: CUSTOMER.parse().ok(), ..CustomerNames::default() };
         let message = Message {
             id: id.clone(),
             wamid: id.as_ref().parse().ok(),

@@ -10,7 +10,7 @@ use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
 use crate::error::ModelError;
-use crate::flows::testing::{Order, bot, status, text, webhook};
+use crate::flows::testing::{CUSTOMER, Order, bot, status, text, webhook};
 use crate::ports::Clock;
 use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
 
@@ -25,6 +25,7 @@ cases! {
     ALL: [
         "receive" => receive,
         "ingest" => ingest,
+        "ingest, of an older history and the owner's own words" => ingest_not_live,
         "ingest, after one element failed" => ingest_alone,
         "ingest, of something large" => ingest_large,
         "ingest, statuses of an uncertain answer" => ingest_statuses,
@@ -143,6 +144,42 @@ async fn ingest(faults: Faults) -> Ran {
     let (mut cloud, phone) = shop().await;
     let body = all_kinds(&cloud.world, &phone);
     cloud.deliver(body.as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.work_on_inbound().await;
+    end(cloud, &phone).await
+}
+
+/// What a client in coexistence brings: a thread of its history, in which a live message stands as well; words
+/// that its owner wrote in the app; a call and a stop of marketing.
+async fn ingest_not_live(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let world = cloud.world.clone();
+    let metadata = json!({"display_phone_number": "15550100199", "phone_number_id": phone});
+    let now = world.clock.now().as_second().to_string();
+    let old = |id: &str, from: &str| {
+        json!({"from": from, "id": id, "timestamp": "1791000000", "type": "text",
+        "text": {"body": "Long ago"}, "history_context": {"status": "READ"}})
+    };
+    let thread = json!({"id": "15550100131", "messages": [
+        old("wamid.H1", "15550100131"), old("wamid.H2", "15550100199")]});
+    let alive = json!({"id": CUSTOMER, "messages": [text(&world, "wamid.LIVE", "Hello")]});
+    let history =
+        json!([{"metadata": {"phase": 0, "chunk_order": 1, "progress": 100}, "threads": [thread, alive]}]);
+    let echo = json!({"from": "15550100199", "to": "15550100132", "id": "wamid.ECHO", "timestamp": now, "type": "text",
+        "text": {"body": "I will look"}});
+    let call = json!({"id": "wacid.1", "from": "15550100133", "event": "connect", "timestamp": now,
+        "direction": "USER_INITIATED"});
+    let stop = json!({"wa_id": "15550100134", "category": "marketing_messages", "value": "stop", "timestamp": 1_795_000_000});
+    let change = |field: &str, name: &str, list: Value| json!({"field": field, "value": {"metadata": metadata, name: list}});
+    let changes = json!([
+        change("history", "history", history),
+        change("smb_message_echoes", "message_echoes", json!([echo])),
+        change("calls", "calls", json!([call])),
+        change("user_preferences", "user_preferences", json!([stop])),
+        change("messages", "messages", json!([text(&world, "wamid.LIVE", "Hello")])),
+    ]);
+    let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "228800000000002", "changes": changes}]});
+    cloud.deliver(body.to_string().as_bytes()).await;
     cloud.begin(&faults);
     cloud.work_on_inbound().await;
     end(cloud, &phone).await
