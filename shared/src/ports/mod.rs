@@ -5,8 +5,10 @@ mod graph;
 mod outside;
 mod recovery;
 mod store;
+mod templates;
 
 pub use graph::*;
 pub use outside::*;
 pub use recovery::*;
 pub use store::*;
+pub use templates::*;

@@ -31,7 +31,7 @@ contracts! {
     store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases,
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
-        rates, recipient_marks;
+        rates, recipient_marks, templates, template_syncs;
     seal: seal_contexts, seal_integrity;
 }
 

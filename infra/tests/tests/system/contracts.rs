@@ -40,9 +40,9 @@ macro_rules! on_copied_tables {
 on_the_deployed_tables! {
     accounts, bots, clients, conversation_claims, conversations, customers, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, sends,
-    statuses,
+    statuses, templates,
 }
-on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
+on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
@@ -66,6 +66,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside recipient_marks,
         Beside sends,
         Beside statuses,
+        Beside templates,
+        Beside template_syncs,
         Beside answers,
         Beside due_onboardings,
         Beside unresolved_sends,

@@ -49,6 +49,7 @@ impl Cloud {
             .blobs(table("blobs"))
             .idempotency(table("idempotency"))
             .rates(table("rates"))
+            .templates(table("templates"))
     }
 
     /// Empty copies of all deployed tables, keys and indexes included, that no schedule looks at.
