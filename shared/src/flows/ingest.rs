@@ -23,8 +23,9 @@ use crate::domain::webhook::{IncomingMessage, IncomingStatus, List, NotAWebhook,
 use crate::error::{Chain, StoreError};
 use crate::ports::{
     AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, Quarantine, Quarantined,
-    ReadClients, RecordEvents, RecordMessages, Recorded, ResolveCustomers, SendInbound, SendNudges,
-    StartOffboardings, TouchClients, TouchConversations,
+    ReadClients, ReadTemplates, RecordEvents, RecordMessages, Recorded, RequestTemplateSyncs,
+    ResolveCustomers, SendInbound, SendNudges, StartOffboardings, TouchClients, TouchConversations,
+    WriteTemplates,
 };
 
 use super::raws::keep;
@@ -68,6 +69,9 @@ pub trait Records:
     + MarkRecipients
     + RecordEvents
     + NoteAccounts
+    + ReadTemplates
+    + WriteTemplates
+    + RequestTemplateSyncs
     + StartOffboardings
     + Quarantine
     + Blobs
@@ -84,6 +88,9 @@ impl<T> Records for T where
         + MarkRecipients
         + RecordEvents
         + NoteAccounts
+        + ReadTemplates
+        + WriteTemplates
+        + RequestTemplateSyncs
         + StartOffboardings
         + Quarantine
         + Blobs
@@ -437,6 +444,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         if piece.list == List::Change {
             // Never later than we heard of it: an event from the future would outdo all to come.
             self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+            self.note_template(piece, field, &value["value"], at.min(received_at)).await?;
         }
         Ok(Tally { other: 1, ..Tally::default() })
     }
@@ -456,5 +464,6 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
 }
 
 mod accounts;
+mod templates;
 #[cfg(test)]
 mod tests;
