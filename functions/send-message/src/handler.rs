@@ -17,18 +17,19 @@ use shared::flows::pace::{Held, HeldReason};
 use shared::flows::send::{Delivery, SendRecords, Sender};
 use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, once};
 use shared::ports::{
-    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
+    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadTemplates,
     ResolveCustomers, Seal, TokenGraph, TouchConversations,
 };
 
 /// All records that send-message uses: dynamodb on clients, grants, messages, conversations,
-/// idempotency, rates.
+/// idempotency, rates, templates.
 pub(crate) trait Records:
     ReadClients
     + ListClients
     + SendRecords
     + ResolveCustomers
     + ReadConversations
+    + ReadTemplates
     + TouchConversations
     + IdempotencyKeys
 {
@@ -39,6 +40,7 @@ impl<T> Records for T where
         + SendRecords
         + ResolveCustomers
         + ReadConversations
+        + ReadTemplates
         + TouchConversations
         + IdempotencyKeys
 {
@@ -87,10 +89,18 @@ where
         let order = Order { id, client, draft };
         let conversation_id = self.conversation(&order).await?;
         self.check_window(&order, &conversation_id).await?;
+        self.check_consent(&order, &conversation_id).await?;
         let intent = self.intent(&order, &conversation_id);
         let delivery = self.sender.deliver(&order.client, &intent, &order.draft.recipient).await?;
         if matches!(delivery, Delivery::Accepted(_)) {
             self.touch(&order, conversation_id, intent.at).await;
+        }
+        if let Delivery::Refused(error) = &delivery
+            && error.remedy() == Remedy::WindowClosed
+        {
+            // Meta's last word is an answer like any other.
+            let closed = window_closed(self.choices(&order.client).await).with_meta(error);
+            return Ok(named(&order, closed).into_response());
         }
         respond(&order, delivery, self.sender.clock.now())
     }
@@ -147,7 +157,8 @@ where
         let conversation = self.sender.store.conversation(id).await?;
         match conversation.and_then(|conversation| conversation.window_ends_at) {
             Some(end) if end <= self.sender.clock.now() => {
-                Err(window_closed().with_member("windowEndedAt", end.to_string()))
+                let choices = self.choices(&order.client).await;
+                Err(window_closed(choices).with_member("windowEndedAt", end.to_string()))
             }
             _ => Ok(()),
         }
@@ -220,12 +231,13 @@ fn restricted(is_template: bool) -> ApiError {
     )
 }
 
-fn window_closed() -> ApiError {
+fn window_closed(choices: Vec<Value>) -> ApiError {
     ApiError::conflict(
         "window_closed",
         "The customer's last message is more than 24 hours old.",
         "Send an approved template instead.",
     )
+    .with_member("choices", choices)
 }
 
 fn invalid_message(error: InvalidDraft) -> ApiError {
@@ -336,7 +348,7 @@ fn paused(pause: &Pause, error: Option<&MetaError>) -> ApiError {
 
 fn refused(error: &MetaError) -> ApiError {
     match error.remedy() {
-        Remedy::WindowClosed => window_closed(),
+        Remedy::WindowClosed => window_closed(Vec::new()),
         Remedy::Token => reconnect(),
         Remedy::NotReachable => ApiError::unprocessable(
             "recipient_unreachable",
@@ -365,5 +377,6 @@ fn refused(error: &MetaError) -> ApiError {
     .with_meta(error)
 }
 
+mod templates;
 #[cfg(test)]
 mod tests;
