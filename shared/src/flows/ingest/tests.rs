@@ -457,3 +457,4 @@ async fn a_failure_marks_its_recipient_but_no_group_for_its_members() {
 }
 
 mod accounts;
+mod templates;
