@@ -345,8 +345,8 @@ async fn a_preview_shows_the_filled_text_and_names_what_is_missing() {
     let shop = Shop::new().await;
     let id = shop.created("welcome").await;
     let show = async |body: Value| answered(shop.call(&to(PREVIEW, &[("template", &id)]).body(&body)).await);
-    let (status, it) = show(json!({"parameters": ["Ann"]})).await;
-    assert_eq!((status, &it["text"], it.get("missing")), (200, &json!("Hello Ann, welcome"), None));
+    let (code, it) = show(json!({"parameters": ["Ann"]})).await;
+    assert_eq!((code, &it["text"], it.get("missing")), (200, &json!("Hello Ann, welcome"), None));
     let components = json!([{"type": "body", "parameters": [{"type": "text", "text": "Bob"}]}]);
     assert_eq!(show(json!({"components": components})).await.1["body"], "Hello Bob, welcome");
     let (_, it) = show(json!({})).await;

@@ -22,6 +22,7 @@ mod secrets;
 mod sending;
 mod stops;
 mod support;
+mod templates;
 mod tenants;
 mod webhooks;
 
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         recovery::cases(),
         answers::cases(),
         sending::cases(),
+        templates::cases(),
         stops::cases(),
         webhooks::cases(),
         tenants::cases(),

@@ -31,6 +31,14 @@ impl<'w> Api<'w> {
         self.call(Method::GET, path, &[], None).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.call(Method::PUT, path, &[], Some(body.to_string().into())).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer> {
+        self.call(Method::DELETE, path, &[], None).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.post_bytes(path, &[], body.to_string()).await
     }

@@ -102,6 +102,19 @@ impl Cloud {
         Ok(found.with_context(|| format!("{table} cannot be read"))?.item)
     }
 
+    /// One item of a deployed table whose key has two parts.
+    pub(crate) async fn two_part_item(
+        &self,
+        table: &str,
+        hash: (&str, &str),
+        range: (&str, &str),
+    ) -> Result<Option<Item>> {
+        let call = self.dynamodb.get_item().table_name(&self.info.tables[table]).consistent_read(true);
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let found = call.key(hash.0, text(hash.1)).key(range.0, text(range.1)).send().await;
+        Ok(found.with_context(|| format!("{table} cannot be read"))?.item)
+    }
+
     /// Sets one attribute of an item of a deployed table.
     pub(crate) async fn set(
         &self,
