@@ -1,5 +1,7 @@
 //! Templates: their rules, their life, and what webhooks say of it.
 
+#![expect(clippy::unwrap_used, reason = "these are tests' own helpers")]
+
 use serde_json::{Value, json};
 
 use crate::support::{APP_ID, Client, Receiver, Sim, answer};
@@ -23,7 +25,7 @@ async fn created(sim: &Sim, receiver: &Receiver, client: &Client, name: &str) ->
 /// What webhooks of this field said of a template, once there are so many.
 async fn told(receiver: &Receiver, field: &str, id: &str, count: usize) -> Vec<Value> {
     let of_it = |it: &&crate::support::Received| {
-        it.field() == field && it.value()["message_template_id"].to_string() == id
+        it.field() == field && it.value()["message_template_id"].as_u64() == id.parse().ok()
     };
     let all = receiver.wait(|all| all.iter().filter(of_it).count() >= count).await;
     all.iter().filter(of_it).map(crate::support::Received::value).collect()
