@@ -23,6 +23,7 @@ async fn main() -> Result<(), Error> {
         .clients(config::required("CLIENTS_TABLE")?)
         .onboardings(config::required("ONBOARDINGS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
+        .templates(config::required("TEMPLATES_TABLE")?)
         .quarantine(config::required("QUARANTINE_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);
     store.warm_up().await;

@@ -22,6 +22,7 @@ async fn main() -> Result<(), Error> {
         .grants(config::required("GRANTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
+        .templates(config::required("TEMPLATES_TABLE")?)
         .idempotency(config::required("IDEMPOTENCY_TABLE")?);
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);

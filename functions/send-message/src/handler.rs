@@ -2,6 +2,7 @@
 //! receipt, which needs the same rights.
 
 mod mark_read;
+mod templates;
 
 use std::time::Duration;
 
@@ -14,25 +15,26 @@ use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
 use shared::domain::meta_error::{MARKETING_PAUSE, MetaError, Remedy};
-use shared::domain::pricing::{Expected, Priced, Windows, expected};
+use shared::domain::pricing::{Expected, Priced, TemplateCategory, Windows, expected};
 use shared::domain::raw::Packed;
 use shared::domain::status::Statuses;
 use shared::flows::pace::{Held, HeldReason};
 use shared::flows::send::{Delivery, SendRecords, Sender};
 use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, once};
 use shared::ports::{
-    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations,
+    Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadTemplates,
     ResolveCustomers, Seal, TokenGraph, TouchConversations,
 };
 
 /// All records that send-message uses: dynamodb on clients, grants, messages, conversations,
-/// idempotency, rates.
+/// idempotency, rates, templates.
 pub(crate) trait Records:
     ReadClients
     + ListClients
     + SendRecords
     + ResolveCustomers
     + ReadConversations
+    + ReadTemplates
     + TouchConversations
     + IdempotencyKeys
 {
@@ -43,6 +45,7 @@ impl<T> Records for T where
         + SendRecords
         + ResolveCustomers
         + ReadConversations
+        + ReadTemplates
         + TouchConversations
         + IdempotencyKeys
 {
@@ -94,20 +97,34 @@ where
         let order = Order { id, client, draft };
         let conversation_id = self.conversation(&order).await?;
         let conversation = self.sender.store.conversation(&conversation_id).await?;
-        self.check_window(&order, conversation.as_ref())?;
-        let cost = self.expected(&order, conversation.as_ref());
+        self.check_window(&order, conversation.as_ref()).await?;
+        let category = self.category(&order).await?;
+        templates::check_consent(category.as_deref(), conversation.as_ref())?;
+        let cost = self.expected(&order, category.as_deref(), conversation.as_ref());
         let intent = self.intent(&order, &conversation_id);
         let delivery = self.sender.deliver(&order.client, &intent, &order.draft.recipient).await?;
         if matches!(delivery, Delivery::Accepted(_)) {
             self.touch(&order, conversation_id, intent.at).await;
         }
+        if let Delivery::Refused(error) = &delivery
+            && error.remedy() == Remedy::WindowClosed
+        {
+            // Meta's last word is an answer like any other.
+            let closed = window_closed(self.choices(&order.client).await).with_meta(error);
+            return Ok(named(&order, closed).into_response());
+        }
         respond(&order, &cost, delivery, self.sender.clock.now())
     }
 
-    fn expected(&self, order: &Order, conversation: Option<&Conversation>) -> Expected {
+    fn expected(
+        &self,
+        order: &Order,
+        category: Option<&str>,
+        conversation: Option<&Conversation>,
+    ) -> Expected {
         let priced = match order.draft.needs_open_window() {
             true => Priced::Service,
-            false => Priced::Template(None),
+            false => Priced::Template(category.and_then(TemplateCategory::of)),
         };
         let windows = Windows {
             is_group: matches!(order.draft.recipient, Recipient::Group(_)),
@@ -162,13 +179,14 @@ where
 
     /// Refused here only where we know that the window is closed; of conversations that we have not seen,
     /// Meta knows more.
-    fn check_window(&self, order: &Order, conversation: Option<&Conversation>) -> Result<(), ApiError> {
+    async fn check_window(&self, order: &Order, conversation: Option<&Conversation>) -> Result<(), ApiError> {
         if !order.draft.needs_open_window() {
             return Ok(());
         }
         match conversation.and_then(|conversation| conversation.window_ends_at) {
             Some(end) if end <= self.sender.clock.now() => {
-                Err(window_closed().with_member("windowEndedAt", end.to_string()))
+                let choices = self.choices(&order.client).await;
+                Err(window_closed(choices).with_member("windowEndedAt", end.to_string()))
             }
             _ => Ok(()),
         }
@@ -241,12 +259,13 @@ fn restricted(is_template: bool) -> ApiError {
     )
 }
 
-fn window_closed() -> ApiError {
+fn window_closed(choices: Vec<Value>) -> ApiError {
     ApiError::conflict(
         "window_closed",
         "The customer's last message is more than 24 hours old.",
         "Send an approved template instead.",
     )
+    .with_member("choices", choices)
 }
 
 fn invalid_message(error: InvalidDraft) -> ApiError {
@@ -361,7 +380,7 @@ fn paused(pause: &Pause, error: Option<&MetaError>) -> ApiError {
 
 fn refused(error: &MetaError) -> ApiError {
     match error.remedy() {
-        Remedy::WindowClosed => window_closed(),
+        Remedy::WindowClosed => window_closed(Vec::new()),
         Remedy::Token => reconnect(),
         Remedy::NotReachable => ApiError::unprocessable(
             "recipient_unreachable",

@@ -24,7 +24,8 @@ async fn main() -> Result<(), Error> {
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .idempotency(config::required("IDEMPOTENCY_TABLE")?)
-        .rates(config::required("RATES_TABLE")?);
+        .rates(config::required("RATES_TABLE")?)
+        .templates(config::required("TEMPLATES_TABLE")?);
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());

@@ -149,7 +149,7 @@ pub(crate) struct Deployed {
     pub(crate) environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "grants",
     "clients",
     "onboardings",
@@ -161,6 +161,7 @@ const TABLES: [&str; 11] = [
     "quarantine",
     "blobs",
     "rates",
+    "templates",
 ];
 const QUEUES: [&str; 5] = ["inbound", "answers", "inboundDead", "answersDead", "schedulesDead"];
 const FUNCTIONS: [&str; 1] = ["recovery"];

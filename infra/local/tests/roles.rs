@@ -88,6 +88,28 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     assert_eq!(read.status(), 200);
 
+    let templates = format!("{}/api/whatsapp/templates/demo-bakery", stack.info.api_url);
+    let template = json!({"name": "fresh_bread", "language": "en_US", "category": "UTILITY",
+        "components": [{"type": "BODY", "text": "Fresh bread is here."}]});
+    for (call, expected) in [
+        // 202 while the schedule reads the same list.
+        (http.post(format!("{templates}/sync")), 202),
+        (http.post(&templates).header("idempotency-key", "roles-2").json(&template), 201),
+        (http.get(&templates), 200),
+        (http.delete(format!("{templates}/fresh_bread")), 200),
+    ] {
+        let status = call.bearer_auth(admin).send().await.unwrap().status();
+        assert_eq!(refusals(&stack.info), Vec::<String>::new());
+        assert!(status == expected || (expected == 202 && status == 200), "{status}, not {expected}");
+    }
+    // The customer of the demo may be answered; to another one, only templates go, of which some are offered.
+    let mut cold = message.clone();
+    cold["to"] = json!("15550100777");
+    let send = http.post(format!("{}/api/whatsapp/send-message", stack.info.api_url)).bearer_auth(admin);
+    let refused: Value = send.json(&cold).send().await.unwrap().json().await.unwrap();
+    assert_eq!(refusals(&stack.info), Vec::<String>::new());
+    assert!(refused["choices"].as_array().is_some_and(|choices| !choices.is_empty()), "{refused}");
+
     let answers = operate(&stack.info).await;
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     let failed: Vec<_> = answers.iter().filter(|answer| answer["errorMessage"].is_string()).collect();

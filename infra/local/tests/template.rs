@@ -108,7 +108,7 @@ fn every_queue_keeps_two_weeks_encrypted_and_dead_letters_as_large_as_live_ones(
 fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
     let template = template();
     let tables = resources(&template, "AWS::DynamoDB::Table");
-    assert_eq!(tables.len(), 11);
+    assert_eq!(tables.len(), 12);
     for (name, table) in tables {
         assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");

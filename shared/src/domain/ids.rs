@@ -120,6 +120,15 @@ id! {
     GrantId, |s| s.len() <= 160 && s.split_once('.').is_some_and(|(bot, business)| is_name(bot, 64) && is_meta_id(business))
 }
 id! {
+    /// A message template in one language.
+    TemplateId, |s| is_meta_id(s)
+}
+id! {
+    /// The name that a template's languages share. Meta allows lower-case letters, digits and underscores in new
+    /// ones (template management, 2026); only what would not fit a key is refused.
+    TemplateName, |s| !s.is_empty() && s.len() <= 512 && !s.contains(char::is_control)
+}
+id! {
     /// One message in our records: the wamid of an incoming one, our own intent id of an outgoing one.
     MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control)
 }
@@ -139,6 +148,8 @@ shown!(
     OnboardingId,
     OffboardingId,
     GrantId,
+    TemplateId,
+    TemplateName,
     MessageId
 );
 

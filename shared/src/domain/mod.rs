@@ -24,6 +24,7 @@ pub mod seal;
 pub mod secret;
 pub mod signature;
 pub mod status;
+pub mod template;
 pub mod webhook;
 
 pub use jiff::Timestamp;

@@ -24,6 +24,19 @@ pub enum TemplateCategory {
     Utility,
 }
 
+impl TemplateCategory {
+    /// From Meta's word for it.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "AUTHENTICATION" => Some(Self::Authentication),
+            "MARKETING" => Some(Self::Marketing),
+            "UTILITY" => Some(Self::Utility),
+            _ => None,
+        }
+    }
+}
+
 /// What is sent, as far as its price depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priced {

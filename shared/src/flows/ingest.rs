@@ -25,8 +25,9 @@ use crate::domain::webhook::{
 use crate::error::{Chain, StoreError};
 use crate::ports::{
     AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, PauseConversations,
-    Quarantine, Quarantined, ReadClients, RecordEvents, RecordMessages, Recorded, ResolveCustomers,
-    SendInbound, SendNudges, StartOffboardings, TouchClients, TouchConversations,
+    Quarantine, Quarantined, ReadClients, ReadTemplates, RecordEvents, RecordMessages, Recorded,
+    RequestTemplateSyncs, ResolveCustomers, SendInbound, SendNudges, StartOffboardings, TouchClients,
+    TouchConversations, WriteTemplates,
 };
 
 use super::raws::keep;
@@ -78,6 +79,9 @@ pub trait Records:
     + PauseConversations
     + RecordEvents
     + NoteAccounts
+    + ReadTemplates
+    + WriteTemplates
+    + RequestTemplateSyncs
     + StartOffboardings
     + Quarantine
     + Blobs
@@ -95,6 +99,9 @@ impl<T> Records for T where
         + PauseConversations
         + RecordEvents
         + NoteAccounts
+        + ReadTemplates
+        + WriteTemplates
+        + RequestTemplateSyncs
         + StartOffboardings
         + Quarantine
         + Blobs
@@ -493,6 +500,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             self.customers_did(piece, received_at).await?;
             // Never later than we heard of it: an event from the future would outdo all to come.
             self.act_on(piece, field, &value["value"], at.min(received_at)).await?;
+            self.note_template(piece, field, &value["value"], at.min(received_at)).await?;
         }
         Ok(Tally { other: 1, ..Tally::default() })
     }
@@ -518,5 +526,6 @@ fn is_of_a_history(piece: &Piece<'_>) -> bool {
 
 mod accounts;
 mod customers;
+mod templates;
 #[cfg(test)]
 mod tests;

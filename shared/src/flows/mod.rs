@@ -10,6 +10,7 @@ pub mod receive;
 pub mod recovery;
 pub mod reply;
 pub mod send;
+pub mod templates;
 pub mod tokens;
 
 #[cfg(test)]

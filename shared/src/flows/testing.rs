@@ -15,6 +15,7 @@ use super::onboard::{self, Onboard, Partner};
 use super::pace::Pace;
 use super::reply::{self, Reply};
 use super::send::Sender;
+use super::templates::Syncing;
 use super::tokens::Tokens;
 use crate::domain::answer::Answer;
 use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
@@ -45,6 +46,7 @@ pub(super) type TestExchange<'a> = Exchange<'a, MemoryStore, FakeSeal, FakeGraph
 pub(super) type TestOnboard<'a> = Onboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
 pub(super) type TestIngest<'a> = Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, FixedClock>;
 pub(super) type TestSender<'a> = Sender<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
+pub(super) type TestSyncing<'a> = Syncing<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
 pub(super) type TestReply<'a> =
     Reply<'a, MemoryStore, FakeSeal, FakeGraph, MemoryQueues, FakeModel, FixedClock, CountingRandom>;
 
@@ -132,6 +134,17 @@ impl Process {
             tokens: &self.tokens,
             pace: &self.pace,
             claim: CLAIM,
+        }
+    }
+
+    pub(super) fn templates<'a>(&'a self, world: &'a World) -> TestSyncing<'a> {
+        let parts: &crate::testing::Parts = world;
+        Syncing {
+            store: &parts.store,
+            seal: &parts.seal,
+            graph: &parts.graph,
+            clock: &parts.clock,
+            tokens: &self.tokens,
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
 
-use super::parameters::LARGEST_BODY;
 use super::{Response, StatusCode};
 use crate::domain::meta_error::MetaError;
 use crate::error::{Chain, Source, StoreError};
@@ -100,11 +99,11 @@ impl ApiError {
     }
 
     /// 413: too large.
-    pub(super) fn too_large() -> Self {
+    pub(super) fn too_large(largest: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("The body is larger than {} KiB.", LARGEST_BODY / 1024),
+            format!("The body is larger than {} KiB.", largest / 1024),
             "Send less; files are sent by link or by media id.",
         )
     }

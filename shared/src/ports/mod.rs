@@ -6,9 +6,11 @@ mod graph;
 mod outside;
 mod recovery;
 mod store;
+mod templates;
 
 pub use erase::*;
 pub use graph::*;
 pub use outside::*;
 pub use recovery::*;
 pub use store::*;
+pub use templates::*;

@@ -36,9 +36,11 @@ pub mod metric {
     pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
     /// An off-boarding that does not end: credit or secrets of a client that left are still there.
     pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
+    /// A client's templates could not be read from Meta for hours: what we show of them may be old.
+    pub const TEMPLATES_STALE: &str = "TemplatesStale";
 
     /// All of them.
-    pub const ALL: [&str; 10] = [
+    pub const ALL: [&str; 11] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -49,6 +51,7 @@ pub mod metric {
         TOKEN_DEAD,
         ACCOUNT_TROUBLE,
         OFFBOARDING_STUCK,
+        TEMPLATES_STALE,
     ];
 }
 

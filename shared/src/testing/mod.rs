@@ -26,7 +26,7 @@ pub use queues::{Delayed, MemoryQueues};
 pub use requests::{Sample, answered, refused};
 pub use seal::FakeSeal;
 pub use steps::{Fault, Injected, Steps};
-pub use store::{BlobPart, IdempotencyRecord, Lease, MemoryStore, Tables, WamidRecord};
+pub use store::{BlobPart, IdempotencyRecord, Lease, MemoryStore, Tables, TemplateSync, WamidRecord};
 pub use world::{CountingRandom, FixedClock, Parts, World};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

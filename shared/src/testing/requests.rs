@@ -71,6 +71,27 @@ impl Sample {
         self
     }
 
+    /// To this route, as `PUT /items/{id}`, with these path parameters in it.
+    ///
+    /// # Panics
+    /// If the route has no method.
+    #[must_use]
+    pub fn route(mut self, route: &str, parameters: &[(&str, &str)]) -> Self {
+        let (method, pattern) = route.split_once(' ').expect("a route is a method and a path");
+        let path = parameters.iter().fold(pattern.to_owned(), |path, (name, value)| {
+            path.replace(&format!("{{{name}}}"), &escaped(value))
+        });
+        let decoded: Map<_, _> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        self.0["routeKey"] = route.into();
+        self.0["rawPath"] = path.as_str().into();
+        self.0["pathParameters"] = Value::Object(decoded);
+        self.0["requestContext"]["http"]["method"] = method.into();
+        self.0["requestContext"]["http"]["path"] = path.into();
+        self.0["requestContext"]["routeKey"] = route.into();
+        self
+    }
+
     /// With this header; `None` = without it.
     #[must_use]
     pub fn header(mut self, name: &str, value: Option<&str>) -> Self {

@@ -31,7 +31,8 @@ contracts! {
     store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases,
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
-        rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history;
+        rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history,
+        templates, template_syncs;
     seal: seal_contexts, seal_integrity;
 }
 

@@ -491,3 +491,5 @@ async fn a_client_without_a_token_must_sign_up_again() {
     assert_eq!(refused(desk.send(&keyed("k", "Hi")).await), (409, "client_needs_reconnect".to_owned()));
     desk.nothing_happened();
 }
+
+mod templates;

@@ -3,6 +3,7 @@
 mod customers;
 mod numbers;
 mod signups;
+mod templates;
 mod wabas;
 
 pub(crate) use signups::finish_signup;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/reset", post(reset))
         .route("/signups", post(signups::create))
         .route("/numbers/{id}", post(numbers::change))
+        .route("/templates/{id}", post(templates::change))
         .route("/wabas/{id}/remove", post(wabas::remove))
         .route("/wabas/{id}/account-events", post(wabas::account_event))
         .route("/customers/{wa_id}/messages", post(customers::write).get(customers::chat))

@@ -96,6 +96,8 @@ pub(crate) fn answer(turn: &mut Turn<'_>) -> Answer {
     match segments.as_slice() {
         ["debug_token"] if get => oauth::debug_token(turn, &caller),
         ["me"] if get => oauth::me(turn, &caller),
+        [app, "uploads"] if !get && *app == turn.config.app_id => templates::begin_upload(turn, &caller),
+        [session] if !get && session.starts_with(request::UPLOAD) => templates::upload(turn, session),
         [id] => node(turn, &caller, id),
         [id, edge] => edge_of(turn, &caller, id, edge),
         _ => Err(GraphError::unknown_path(&path)),
@@ -160,6 +162,7 @@ fn edge_of(turn: &mut Turn<'_>, caller: &Caller, id: &str, edge: &str) -> Answer
         ("GET", Kind::Waba, "message_templates") => templates::list(turn, caller, id),
         ("POST", Kind::Waba, "message_templates") => templates::create(turn, caller, id),
         ("DELETE", Kind::Waba, "message_templates") => templates::delete(turn, caller, id),
+        ("POST", Kind::Template, "unpause") => templates::unpause(turn, caller, id),
         ("POST", Kind::Number, "register") => registration::register(turn, caller, id),
         ("POST", Kind::Number, "deregister") => registration::deregister(turn, caller, id),
         ("GET", Kind::Number, "settings") => registration::read_settings(turn, caller, id),

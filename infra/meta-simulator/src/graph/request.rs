@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::error::GraphError;
 
+/// How the id of an upload begins, whose call carries bare bytes.
+pub(crate) const UPLOAD: &str = "upload:";
+
 /// A parsed call.
 pub(crate) struct GraphRequest {
     pub(crate) method: Method,
@@ -32,7 +35,9 @@ impl GraphRequest {
         let mut params = query(parts);
         let mut file = None;
         let content_type = header_text(parts, &header::CONTENT_TYPE).unwrap_or_default().to_lowercase();
-        if content_type.starts_with("multipart/form-data") {
+        if path.trim_start_matches('/').starts_with(UPLOAD) {
+            file = Some(UploadedFile { mime_type: None, bytes: body });
+        } else if content_type.starts_with("multipart/form-data") {
             file = read_multipart(parts, body, &mut params).await?;
         } else {
             params.extend(body_members(&content_type, &body)?);
@@ -124,7 +129,11 @@ fn header_text<'a>(parts: &'a Parts, name: &header::HeaderName) -> Option<&'a st
 pub(crate) fn bearer(parts: &Parts) -> Option<String> {
     let value = header_text(parts, &header::AUTHORIZATION)?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned()).filter(|token| !token.is_empty())
+    // The Resumable Upload API calls it OAuth.
+    ["bearer", "oauth"]
+        .contains(&scheme.to_lowercase().as_str())
+        .then(|| token.trim().to_owned())
+        .filter(|token| !token.is_empty())
 }
 
 async fn read_multipart(

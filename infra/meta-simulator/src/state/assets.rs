@@ -42,6 +42,12 @@ pub(crate) struct Waba {
     /// Credit calls that were refused because the line was already attached.
     pub(crate) refused_credit_calls: u64,
     pub(crate) templates: Vec<Template>,
+    /// When templates were created within the last hour.
+    #[serde(default)]
+    pub(crate) template_creates: Vec<i64>,
+    /// Names of approved templates that were deleted, and when.
+    #[serde(default)]
+    pub(crate) deleted_templates: Vec<(String, i64)>,
 }
 
 /// A business phone number.
@@ -92,6 +98,26 @@ pub(crate) struct Template {
     pub(crate) status: String,
     pub(crate) parameter_format: String,
     pub(crate) components: Value,
+    #[serde(default = "unknown")]
+    pub(crate) quality: String,
+    #[serde(default = "none")]
+    pub(crate) rejected_reason: String,
+    /// A category that was announced.
+    #[serde(default)]
+    pub(crate) correct_category: Option<String>,
+    #[serde(default)]
+    pub(crate) ttl_seconds: Option<i64>,
+    /// When it was edited within the last 30 days.
+    #[serde(default)]
+    pub(crate) edits: Vec<i64>,
+}
+
+fn unknown() -> String {
+    "UNKNOWN".to_owned()
+}
+
+fn none() -> String {
+    "NONE".to_owned()
 }
 
 /// A file, uploaded by a business or sent by a customer.
@@ -127,16 +153,26 @@ pub(crate) fn digits(formatted: &str) -> String {
 }
 
 impl Template {
-    fn approved(name: &str, language: &str, category: &str, components: Value) -> Self {
+    /// A new one that waits for its review.
+    pub(crate) fn pending(name: &str, language: &str, category: &str, components: Value) -> Self {
         Self {
             id: random::object_id(),
             name: name.to_owned(),
             language: language.to_owned(),
             category: category.to_owned(),
-            status: "APPROVED".to_owned(),
+            status: "PENDING".to_owned(),
             parameter_format: "POSITIONAL".to_owned(),
             components,
+            quality: unknown(),
+            rejected_reason: none(),
+            correct_category: None,
+            ttl_seconds: None,
+            edits: Vec::new(),
         }
+    }
+
+    fn approved(name: &str, language: &str, category: &str, components: Value) -> Self {
+        Self { status: "APPROVED".to_owned(), ..Self::pending(name, language, category, components) }
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) use customers::{ChatMessage, Customer};
 pub(crate) use persist::{load, save};
 pub(crate) use signup::{FinishEvent, NumberSpec, Signup, SignupSpec};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,12 @@ pub(crate) struct State {
     /// after 30 days.
     #[serde(skip)]
     pub(crate) media: BTreeMap<String, Media>,
+    /// Uploads of samples that were begun, and how many bytes are to come.
+    #[serde(skip)]
+    pub(crate) uploads: BTreeMap<String, usize>,
+    /// Samples that were uploaded.
+    #[serde(default)]
+    pub(crate) sample_handles: BTreeSet<String>,
 }
 
 /// A business token ("business integration system user").
@@ -72,6 +78,17 @@ impl State {
     /// Simulated time in Unix milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         clock::wall_ms() + self.clock_offset_ms
+    }
+
+    /// The account that has this template.
+    pub(crate) fn waba_of_template(&self, template_id: &str) -> Option<&str> {
+        let has = |waba: &&Waba| waba.templates.iter().any(|template| template.id == template_id);
+        self.wabas.values().find(has).map(|waba| waba.id.as_str())
+    }
+
+    pub(crate) fn template_mut(&mut self, waba_id: &str, template_id: &str) -> Option<&mut Template> {
+        let waba = self.wabas.get_mut(waba_id)?;
+        waba.templates.iter_mut().find(|template| template.id == template_id)
     }
 
     /// The newest usable token that a client business gave.

@@ -133,6 +133,8 @@ impl State {
             allocations: Vec::new(),
             refused_credit_calls: 0,
             templates: default_templates(),
+            template_creates: Vec::new(),
+            deleted_templates: Vec::new(),
         };
         self.wabas.insert(id.clone(), waba);
         id

@@ -129,24 +129,6 @@ pub(crate) fn partner_added(state: &State, partner: &str, app_id: &str, signup: 
     post
 }
 
-/// `message_template_status_update` of an approval. The template's id is a number here.
-pub(crate) fn template_approved(state: &State, waba_id: &str, template_id: &str) -> Option<Post> {
-    let waba = state.wabas.get(waba_id)?;
-    let template = waba.templates.iter().find(|template| template.id == template_id)?;
-    let value = json!({
-        "event": "APPROVED",
-        "message_template_id": template.id.parse::<u64>().ok()?,
-        "message_template_name": template.name,
-        "message_template_language": template.language,
-        "message_template_category": template.category,
-        "reason": "NONE",
-    });
-    let scope = Scope::SubscribedApp { waba_id: waba_id.to_owned() };
-    let mut post = Post::new(waba_id, scope, "message_template_status_update", value);
-    post.time = Some(state.now_ms() / SECOND_MS);
-    Some(post)
-}
-
 /// An error object as statuses carry it.
 fn error(failure: &FailLater) -> Value {
     let title = failure.title.as_deref().unwrap_or("Message undeliverable");

@@ -2,7 +2,13 @@
 
 mod build;
 mod deliver;
+mod templates;
 mod wire;
+
+/// What webhooks say of templates.
+pub(crate) mod template_webhooks {
+    pub(crate) use super::templates::{category, coming_category, components, post, quality, status};
+}
 
 pub(crate) use build::{InboundMessage, SentMessage, partner_added};
 pub(crate) use deliver::{handshake, post_raw};
@@ -23,8 +29,10 @@ use self::deliver::Parcel;
 pub(crate) enum Effect {
     /// One webhook.
     Post(Post),
-    /// A template passes review after a moment.
-    ApproveTemplate { waba_id: String, template_id: String },
+    /// A template is reviewed after a moment.
+    ReviewTemplate { waba_id: String, template_id: String },
+    /// A template's pause was ended by its owner.
+    UnpausedTemplate { waba_id: String, template_id: String },
 }
 
 /// Who decides where a webhook goes.
@@ -49,7 +57,7 @@ pub(crate) struct Post {
     value: Value,
 }
 
-/// A template is approved this long after it was written.
+/// A template's review ends this long after it was written.
 const REVIEW: Duration = Duration::from_millis(100);
 
 impl Post {
@@ -107,12 +115,15 @@ pub(crate) fn start(world: &Arc<World>, effects: Vec<Effect>) {
     for effect in effects {
         match effect {
             Effect::Post(post) => start_post(world, post),
-            Effect::ApproveTemplate { waba_id, template_id } => {
+            Effect::ReviewTemplate { waba_id, template_id } => {
                 let world = world.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(REVIEW).await;
-                    approve(&world, &waba_id, &template_id);
+                    templates::review(&world, &waba_id, &template_id);
                 });
+            }
+            Effect::UnpausedTemplate { waba_id, template_id } => {
+                templates::unpaused(world, &waba_id, &template_id);
             }
         }
     }
@@ -134,21 +145,4 @@ fn start_post(world: &Arc<World>, post: Post) {
             tokio::spawn(async move { deliver::deliver(&world, generation, &url, parcel).await });
         }
     });
-}
-
-fn approve(world: &Arc<World>, waba_id: &str, template_id: &str) {
-    let post = {
-        let mut state = world.state();
-        let template = state
-            .wabas
-            .get_mut(waba_id)
-            .and_then(|waba| waba.templates.iter_mut().find(|template| template.id == template_id));
-        let Some(template) = template else { return };
-        template.status = "APPROVED".to_owned();
-        build::template_approved(&state, waba_id, template_id)
-    };
-    world.changed();
-    if let Some(post) = post {
-        start_post(world, post);
-    }
 }

@@ -9,5 +9,6 @@ mod faults;
 mod messages;
 mod nodes;
 mod registration;
+mod templates;
 mod tokens;
 mod webhooks;

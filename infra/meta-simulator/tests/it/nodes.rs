@@ -117,7 +117,7 @@ async fn a_new_template_is_approved_and_its_webhook_says_so() {
     let client = sim.active_client().await;
     let path = format!("{}/message_templates", client.waba);
     let template = json!({"name": "greeting", "language": "en_US", "category": "UTILITY",
-        "components": [{"type": "BODY", "text": "Hello {{1}}"}]});
+        "components": [{"type": "BODY", "text": "Hello {{1}}, welcome"}]});
     let made = sim.graph("POST", &path, &client.token, template.clone()).await.ok();
     assert_eq!(made["status"], "PENDING");
     assert_eq!(sim.graph("POST", &path, &client.token, template).await.code(), 100, "the name is taken");

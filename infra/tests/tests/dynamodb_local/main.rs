@@ -78,9 +78,16 @@ const BESIDE: &[Contract] = &contracts![
     messages_out_of_a_history,
     sends,
     statuses,
+    templates,
 ];
-const ALONE: &[Contract] =
-    &contracts_on_copies![answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings];
+const ALONE: &[Contract] = &contracts_on_copies![
+    answers,
+    due_onboardings,
+    unresolved_sends,
+    emptying_quarantine,
+    offboardings,
+    template_syncs
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

@@ -41,9 +41,9 @@ on_the_deployed_tables! {
     accounts, bots, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
     messages_out_of_a_history, sends,
-    statuses,
+    statuses, templates,
 }
-on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings }
+on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs }
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
@@ -71,6 +71,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside messages_out_of_a_history,
         Beside sends,
         Beside statuses,
+        Beside templates,
+        Beside template_syncs,
         Beside answers,
         Beside due_onboardings,
         Beside unresolved_sends,

@@ -23,6 +23,7 @@ mod secrets;
 mod sending;
 mod stops;
 mod support;
+mod templates;
 mod tenants;
 mod webhooks;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         answers::cases(),
         customers::cases(),
         sending::cases(),
+        templates::cases(),
         stops::cases(),
         webhooks::cases(),
         tenants::cases(),

@@ -18,6 +18,7 @@ mod quarantine;
 mod rates;
 mod table;
 mod tables;
+mod templates;
 mod values;
 
 pub use aws_sdk_dynamodb::Client;
@@ -34,6 +35,7 @@ pub use onboardings::Onboardings;
 pub use quarantine::Quarantine;
 pub use rates::Rates;
 pub use tables::Tables;
+pub use templates::Templates;
 
 use crate::error::StoreError;
 

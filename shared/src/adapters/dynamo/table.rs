@@ -69,12 +69,16 @@ impl Table {
         operation: &'static str,
         key: (&'static str, &str),
     ) -> Stored<Option<Item>> {
-        let (attribute, value) = key;
+        self.get_at(operation, Item::from([(key.0.to_owned(), s(key.1))])).await
+    }
+
+    /// Reads one item by its whole key, consistently.
+    pub(super) async fn get_at(&self, operation: &'static str, key: Item) -> Stored<Option<Item>> {
         let output = self
             .client
             .get_item()
             .table_name(&self.name)
-            .key(attribute, s(value))
+            .set_key(Some(key))
             .consistent_read(true)
             .send()
             .await
@@ -130,13 +134,23 @@ impl Table {
         change: Expression,
         wanted: ReturnValue,
     ) -> Stored<Write> {
-        let (attribute, value) = key;
+        self.update_at(operation, Item::from([(key.0.to_owned(), s(key.1))]), change, wanted).await
+    }
+
+    /// The same for an item by its whole key.
+    pub(super) async fn update_at(
+        &self,
+        operation: &'static str,
+        key: Item,
+        change: Expression,
+        wanted: ReturnValue,
+    ) -> Stored<Write> {
         let change = change.build();
         let result = self
             .client
             .update_item()
             .table_name(&self.name)
-            .key(attribute, s(value))
+            .set_key(Some(key))
             .set_update_expression(change.update)
             .set_condition_expression(change.condition)
             .set_expression_attribute_names(change.names)

@@ -3,7 +3,7 @@
 
 use super::{
     Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings,
-    Quarantine, Rates, Stored,
+    Quarantine, Rates, Stored, Templates,
 };
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
@@ -15,7 +15,8 @@ use crate::domain::conversation::{
 };
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, WabaId,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
+    TemplateId, TemplateName, WabaId,
 };
 use crate::domain::message::Message;
 use crate::domain::offboarding::Offboarding;
@@ -23,6 +24,7 @@ use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
 use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::status::StatusEvent;
+use crate::domain::template::{SyncState, Template};
 use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
@@ -45,6 +47,7 @@ pub struct Tables {
     blobs: Option<Blobs>,
     idempotency: Option<Idempotency>,
     rates: Option<Rates>,
+    templates: Option<Templates>,
 }
 
 impl Tables {
@@ -64,6 +67,7 @@ impl Tables {
             blobs: None,
             idempotency: None,
             rates: None,
+            templates: None,
         }
     }
 
@@ -126,6 +130,7 @@ tables! {
         blobs: Blobs = "blobs",
         idempotency: Idempotency = "idempotency",
         rates: Rates = "rates",
+        templates: Templates = "templates",
 }
 
 delegate! {
@@ -283,6 +288,22 @@ delegate! {
     ports::Blobs, blobs {
         put_part(self, header: &PartHeader, bytes: &[u8], expires_at: Option<Timestamp>) -> ();
         parts(self, name: &str, count: u32) -> Option<Vec<Vec<u8>>>;
+    }
+    ports::ReadTemplates, templates {
+        template(self, waba: &WabaId, id: &TemplateId) -> Option<Template>;
+        templates_on(self, waba: &WabaId, after: Option<&TemplateId>, limit: usize) -> Page<Template>;
+        templates_named(self, waba: &WabaId, name: &TemplateName) -> Vec<Template>;
+    }
+    ports::WriteTemplates, templates {
+        save_template(self, template: &Template) -> bool;
+    }
+    ports::RequestTemplateSyncs, templates {
+        request_sync(self, waba: &WabaId, at: Timestamp) -> ();
+    }
+    ports::TemplateSyncs, templates {
+        due_syncs(self, now: Timestamp, limit: usize) -> Vec<WabaId>;
+        claim_sync(self, waba: &WabaId, now: Timestamp, until: Timestamp) -> Option<SyncState>;
+        save_sync(self, waba: &WabaId, claim: Timestamp, state: &SyncState, due_at: Option<Timestamp>) -> bool;
     }
     ports::IdempotencyKeys, idempotency {
         begin_request(self, key: &str, body_hash: &str, now: Timestamp, running_until: Timestamp, expires_at: Timestamp) -> Begun;

@@ -4,6 +4,7 @@
 mod accounts;
 mod messages;
 mod partner;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -420,3 +420,5 @@ fn a_version_is_checked() {
 fn the_roots_are_digicerts() {
     assert!((4..20).contains(&roots().roots.len()), "{}", roots().roots.len());
 }
+
+mod templates;

@@ -459,3 +459,4 @@ async fn a_failure_marks_its_recipient_but_no_group_for_its_members() {
 mod accounts;
 mod chats;
 mod customers;
+mod templates;

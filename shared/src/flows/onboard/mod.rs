@@ -16,7 +16,7 @@ use crate::domain::secret::Pin;
 use crate::error::StoreError;
 use crate::ports::{
     AccountGraph, Clock, Onboardings, OpenOnboardings, PartnerGraph, Random, ReadClients, ReadEvents,
-    ReadGrants, Seal, TokenGraph, WriteClients, WriteGrants,
+    ReadGrants, RequestTemplateSyncs, Seal, TokenGraph, WriteClients, WriteGrants,
 };
 
 /// How long one run goes on: API Gateway ends a call at 30 s, and the lease must be given back before.
@@ -52,11 +52,25 @@ pub struct Settings {
 
 /// All records that the engine uses.
 pub trait Records:
-    Onboardings + OpenOnboardings + ReadGrants + WriteGrants + ReadClients + WriteClients + ReadEvents
+    Onboardings
+    + OpenOnboardings
+    + ReadGrants
+    + WriteGrants
+    + ReadClients
+    + WriteClients
+    + ReadEvents
+    + RequestTemplateSyncs
 {
 }
 impl<T> Records for T where
-    T: Onboardings + OpenOnboardings + ReadGrants + WriteGrants + ReadClients + WriteClients + ReadEvents
+    T: Onboardings
+        + OpenOnboardings
+        + ReadGrants
+        + WriteGrants
+        + ReadClients
+        + WriteClients
+        + ReadEvents
+        + RequestTemplateSyncs
 {
 }
 

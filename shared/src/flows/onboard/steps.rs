@@ -458,7 +458,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         client.stage = ClientStatus::Active;
         client.reconnect_since = None;
         client.onboarded_at = client.onboarded_at.or(Some(now));
+        let waba = client.waba_id.clone();
         self.save_client(client).await?;
+        // Its templates are read by the next run of their schedule.
+        self.store.request_sync(&waba, now).await?;
         o.done(Step::Active, now, [("phoneNumberId", phone.to_string())]);
         o.status = OnboardingStatus::Active;
         o.next_try_at = None;

@@ -4,10 +4,11 @@
 use serde_json::json;
 
 use crate::domain::answer::Nudge;
-use crate::domain::ids::{OnboardingId, PhoneNumberId};
+use crate::domain::ids::{OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::onboarding::OnboardingStatus;
 use crate::domain::parcel::Parcel;
 use crate::domain::secret::{AppSecret, Pin};
+use crate::domain::template::{Shown, Status};
 use crate::flows::exchange::ExchangeError;
 use crate::flows::invariants::{Broken, Held, Outside, Watch, always, at_rest, nothing_shown};
 use crate::flows::receive::receive;
@@ -16,6 +17,7 @@ use crate::flows::testing::{
     Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, signature, solution_partner,
     status, until_due, webhook,
 };
+use crate::ports::Clock;
 use crate::testing::{Fault, SignedUp, World};
 
 const SECRET: &str = "not-a-real-app-secret";
@@ -275,6 +277,39 @@ impl Cloud {
             self.replace_the_dead();
         }
         self.never("an off-boarding");
+    }
+
+    /// Meta has these templates on the account, all approved.
+    pub(super) fn meta_lists(&self, waba: &WabaId, ids: &[&str]) {
+        let shown = |id: &&str| Shown {
+            id: id.parse().unwrap(),
+            name: "ready".parse().unwrap(),
+            language: format!("x{id}"),
+            status: Some(Status::of("APPROVED")),
+            category: None,
+            quality: None,
+            content: None,
+        };
+        self.world.graph.with(|meta| *meta.templates_of(waba) = ids.iter().map(shown).collect());
+    }
+
+    /// The schedule reads the lists of templates until none is due.
+    pub(super) async fn read_templates(&mut self) {
+        for _ in 0..TURNS {
+            let ran = self.process.templates(&self.world).run_due(20).await;
+            let now = self.world.clock.now();
+            let is_read = self.world.store.with(|tables| {
+                tables
+                    .template_syncs
+                    .values()
+                    .all(|sync| sync.state.synced_at.is_some() && sync.due_at.is_none_or(|due| due > now))
+            });
+            if ran.is_ok() && is_read && !self.world.steps.is_dead() {
+                return;
+            }
+            self.replace_the_dead();
+        }
+        self.never("the reading of templates");
     }
 
     /// Everything that was promised, now that all is over.

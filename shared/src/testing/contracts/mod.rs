@@ -21,6 +21,7 @@ mod rates;
 mod recovery;
 mod seal;
 mod sends;
+mod templates;
 
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
@@ -39,6 +40,7 @@ pub use rates::rates;
 pub use recovery::{dead_letters, emptying_quarantine, event_lists, sending_back};
 pub use seal::{seal_contexts, seal_integrity};
 pub use sends::{sends, statuses, unresolved_sends};
+pub use templates::{template_syncs, templates};
 
 use std::time::Duration;
 

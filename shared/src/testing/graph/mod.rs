@@ -4,6 +4,7 @@
 mod accounts;
 mod ports;
 mod signups;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
 use crate::domain::rate::Usage;
+use crate::domain::template::Shown;
 use crate::error::GraphError;
 use crate::ports::Number;
 
@@ -132,6 +134,8 @@ pub struct Meta {
     pub calls: Vec<Call>,
     /// What the usage headers of the next answer say.
     pub usage: Vec<Usage>,
+    /// Templates by account, in Meta's order.
+    pub templates: BTreeMap<WabaId, Vec<Shown>>,
     faults: Vec<(FaultAt, GraphFault)>,
 }
 

@@ -8,6 +8,7 @@ mod onboardings;
 mod rates;
 mod recovery;
 mod rest;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,13 +21,15 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId, Wamid,
+    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
+    TemplateId, WabaId, Wamid,
 };
 use crate::domain::message::Message;
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
 use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
+use crate::domain::template::{SyncState, Template};
 use crate::error::StoreError;
 use crate::ports::{AccountEvent, Quarantined, SavedResponse};
 
@@ -77,6 +80,21 @@ pub struct Tables {
     pub seconds: BTreeMap<(PhoneNumberId, i64), u32>,
     /// Limits of customers.
     pub pairs: BTreeMap<ConversationId, Pair>,
+    /// Templates by account.
+    pub templates: BTreeMap<(WabaId, TemplateId), Template>,
+    /// How far keeping each account's templates true has come.
+    pub template_syncs: BTreeMap<WabaId, TemplateSync>,
+}
+
+/// How far keeping one account's templates true has come.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TemplateSync {
+    /// When somebody must look again.
+    pub due_at: Option<Timestamp>,
+    /// Until when somebody has it.
+    pub claimed_until: Option<Timestamp>,
+    /// How far it has come.
+    pub state: SyncState,
 }
 
 /// The right of one owner, for a while.

@@ -32,6 +32,10 @@ impl<'w> Api<'w> {
         self.call(Method::GET, path, &[], None).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.call(Method::PUT, path, &[], Some(body.to_string().into())).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer> {
         self.call(Method::DELETE, path, &[], None).await
     }

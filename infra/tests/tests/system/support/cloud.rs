@@ -49,6 +49,7 @@ impl Cloud {
             .blobs(table("blobs"))
             .idempotency(table("idempotency"))
             .rates(table("rates"))
+            .templates(table("templates"))
     }
 
     /// Empty copies of all deployed tables, keys and indexes included, that no schedule looks at.
@@ -98,6 +99,19 @@ impl Cloud {
     pub(crate) async fn item(&self, table: &str, key: (&str, &str)) -> Result<Option<Item>> {
         let call = self.dynamodb.get_item().table_name(&self.info.tables[table]).consistent_read(true);
         let found = call.key(key.0, AttributeValue::S(key.1.to_owned())).send().await;
+        Ok(found.with_context(|| format!("{table} cannot be read"))?.item)
+    }
+
+    /// One item of a deployed table whose key has two parts.
+    pub(crate) async fn two_part_item(
+        &self,
+        table: &str,
+        hash: (&str, &str),
+        range: (&str, &str),
+    ) -> Result<Option<Item>> {
+        let call = self.dynamodb.get_item().table_name(&self.info.tables[table]).consistent_read(true);
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let found = call.key(hash.0, text(hash.1)).key(range.0, text(range.1)).send().await;
         Ok(found.with_context(|| format!("{table} cannot be read"))?.item)
     }
 

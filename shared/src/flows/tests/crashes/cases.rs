@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
+use crate::domain::template::Template;
 use crate::error::ModelError;
-use crate::flows::testing::{CUSTOMER, Order, bot, status, text, webhook};
+use crate::flows::invariants::Broken;
+use crate::flows::testing::{CUSTOMER, Order, PAST_ALL_CLAIMS, bot, status, text, webhook};
 use crate::ports::Clock;
 use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
 
@@ -52,6 +54,7 @@ cases! {
         "onboard, credit was shared unseen" => onboard_shared,
         "resume" => resume,
         "leave" => leave,
+        "templates" => templates,
     ];
     IN_PAIRS: [
         "reply" => reply,
@@ -441,4 +444,38 @@ async fn leave(faults: Faults) -> Ran {
     cloud.begin(&faults);
     cloud.finish_leaving().await;
     signed_up(cloud).await
+}
+
+/// Events of templates, and then the list, of which one vanished.
+async fn templates(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let waba = cloud.world.store.with(|tables| tables.clients[&phone].waba_id.clone());
+    cloud.meta_lists(&waba, &["1", "2", "3"]);
+    let time = cloud.world.clock.now().as_second();
+    let event = |id: u32, field: &str, member: &str, word: &str| {
+        json!({"field": field, "value": {"message_template_id": id, "message_template_name": "ready",
+            "message_template_language": "en", member: word}})
+    };
+    let changes = json!([
+        event(2, "message_template_status_update", "event", "PAUSED"),
+        event(2, "message_template_components_update", "message_template_element", "Hello"),
+        event(9, "message_template_quality_update", "new_quality_score", "RED"),
+    ]);
+    let body = json!({"object": "whatsapp_business_account",
+        "entry": [{"id": waba, "time": time, "changes": changes}]});
+    cloud.begin(&faults);
+    cloud.deliver(body.to_string().as_bytes()).await;
+    cloud.come_to_rest().await;
+    cloud.world.clock.advance(PAST_ALL_CLAIMS);
+    cloud.read_templates().await;
+    let known = cloud.world.store.with(|tables| {
+        let word = |it: &Template| it.status.as_ref().map_or("-", |known| &known.is.word).to_owned();
+        tables.templates.values().map(word).collect::<Vec<_>>()
+    });
+    let expected = ["APPROVED", "APPROVED", "APPROVED", "DELETED"];
+    let mut ran = end(cloud, &phone).await;
+    if known != expected && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P8", what: format!("the templates are {known:?}") });
+    }
+    ran
 }
