@@ -73,7 +73,7 @@ async fn with(
         let conversation = store.conversation(&ConversationId::new(phone, &key)).await?;
         let Some(conversation) = conversation.filter(|it| it.bot_id == *bot) else { continue };
         let mut names =
-            store.aliases(&conversation.id).await?.into_iter().map(String::from).collect::<Vec<_>>();
+            store.names_of(&conversation.id).await?.into_iter().map(String::from).collect::<Vec<_>>();
         names.sort();
         let mut item = item(&conversation, now);
         item["aliases"] = json!(names);

@@ -18,7 +18,7 @@ use crate::ports::{
     ListConversations, ListEvents, ListMessages, Listing, RecordEvents,
 };
 
-use super::raws::{forget, stored_bytes};
+use super::raws::{blob_name, stored_bytes};
 
 /// How many records are read at once.
 const PAGE: usize = 100;
@@ -107,7 +107,7 @@ impl<S: Records, C: Clock> Erasure<'_, S, C> {
         has_time: impl Fn() -> bool,
     ) -> Result<Progress, StoreError> {
         let mut erased = Erased::default();
-        let mut names = self.store.aliases(id).await?;
+        let mut names = self.store.names_of(id).await?;
         // Whoever asks again asks by this name: it goes last.
         names.retain(|other| other != name);
         names.push(name.clone());
@@ -206,6 +206,13 @@ impl<S: Records, C: Clock> Erasure<'_, S, C> {
         };
         self.store.record_event(&event).await.map(drop)
     }
+}
+
+/// Deletes the parts of a record's raw form, if it has any. Whether it had.
+async fn forget(blobs: &impl EraseBlobs, raw: &Raw) -> Result<bool, StoreError> {
+    let Raw::Parts(list) = raw else { return Ok(false) };
+    blobs.erase_parts(&blob_name(&list.sha256), list.count).await?;
+    Ok(true)
 }
 
 /// Whether a value names a customer: by phone, by id, or in the id of a message, which holds the phone.

@@ -8,7 +8,7 @@ use crate::domain::message::{Message, Origin};
 use crate::domain::parcel::PartHeader;
 use crate::domain::raw::{Packed, Raw, gunzip, join};
 use crate::error::StoreError;
-use crate::ports::{Blobs, EraseBlobs};
+use crate::ports::Blobs;
 
 /// Makes bytes ready for a record: their parts, if they need any, are stored first.
 pub(super) async fn keep(
@@ -27,14 +27,8 @@ pub(super) async fn keep(
     Ok(packed.raw)
 }
 
-/// Deletes the parts of a record's raw form, if it has any. Whether it had.
-pub(super) async fn forget(blobs: &impl EraseBlobs, raw: &Raw) -> Result<bool, StoreError> {
-    let Raw::Parts(list) = raw else { return Ok(false) };
-    blobs.erase_parts(&blob_name(&list.sha256), list.count).await?;
-    Ok(true)
-}
-
-fn blob_name(sha256: &str) -> String {
+/// The name of what a record keeps in parts.
+pub(super) fn blob_name(sha256: &str) -> String {
     format!("raw:{sha256}")
 }
 

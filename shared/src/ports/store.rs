@@ -567,7 +567,7 @@ pub trait ListConversations: Send + Sync {
     ) -> impl Future<Output = Stored<Page<Conversation>>> + Send;
 
     /// All names that lead to the customer. Of a moment ago.
-    fn aliases(&self, id: &ConversationId) -> impl Future<Output = Stored<Vec<CustomerKey>>> + Send;
+    fn names_of(&self, id: &ConversationId) -> impl Future<Output = Stored<Vec<CustomerKey>>> + Send;
 }
 
 /// IAM: `dynamodb:GetItem` on conversations.

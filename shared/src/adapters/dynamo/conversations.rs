@@ -270,7 +270,7 @@ impl ListConversations for Conversations {
         Ok(Page { items: items.into_iter().map(conversation).collect::<Stored<_>>()?, next })
     }
 
-    async fn aliases(&self, id: &ConversationId) -> Stored<Vec<CustomerKey>> {
+    async fn names_of(&self, id: &ConversationId) -> Stored<Vec<CustomerKey>> {
         let range = Range {
             index: Some("byCustomer"),
             condition: "#aliasOf = :id",

@@ -249,7 +249,7 @@ delegate! {
     }
     ports::ListConversations, conversations {
         list_conversations(self, number: &str, before: Option<&str>, limit: usize) -> Page<Conversation>;
-        aliases(self, id: &ConversationId) -> Vec<CustomerKey>;
+        names_of(self, id: &ConversationId) -> Vec<CustomerKey>;
     }
     ports::MarkRecipients, conversations {
         mark_recipient(self, contact: &ConversationTouch, mark: RecipientMark) -> ();

@@ -173,10 +173,10 @@ pub async fn conversation_lists(
         ConversationId::new(&ids.phone(1), &store.resolve_customer(&ids.phone(1), &customer).await.must());
     store.resolve_customer(&ids.phone(2), &customer).await.must();
     let expected: Vec<_> = customer.aliases();
-    let names = async || store.aliases(&id).await.must();
+    let names = async || store.names_of(&id).await.must();
     let names = eventually("all names", names, |names| names.len() == expected.len()).await;
     assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
-    assert_eq!(store.aliases(&ids.conversation(99)).await.must(), []);
+    assert_eq!(store.names_of(&ids.conversation(99)).await.must(), []);
 }
 
 /// [`PauseConversations`].

@@ -72,7 +72,7 @@ where
         store.touch_conversation(&touch).await.must();
     }
     let names =
-        eventually("both names", async || store.aliases(&of(1)).await.must(), |it| it.len() == 2).await;
+        eventually("both names", async || store.names_of(&of(1)).await.must(), |it| it.len() == 2).await;
     let foreign = ids.customer(2).aliases();
     for _ in 0..2 {
         store.erase_conversation(&of(1), &[names.clone(), foreign.clone()].concat()).await.must();

@@ -171,8 +171,8 @@ impl ListConversations for MemoryStore {
         .await
     }
 
-    async fn aliases(&self, id: &ConversationId) -> Result<Vec<CustomerKey>, StoreError> {
-        self.run("aliases", |tables| {
+    async fn names_of(&self, id: &ConversationId) -> Result<Vec<CustomerKey>, StoreError> {
+        self.run("names_of", |tables| {
             let leads = |(phone, _): &(PhoneNumberId, String), key: &CustomerKey| {
                 ConversationId::new(phone, key) == *id
             };
