@@ -101,6 +101,7 @@ fn item(message: &Message) -> Value {
     set("historyStatus", content.pointer("/history_context/status").cloned());
     set("replyTo", message.reply_to.as_ref().map(|id| json!(id)));
     set("answer", message.answer.as_ref().map(answer_of));
+    set("why", message.why.as_ref().map(|why| json!(why)));
     set("sending", message.sending.as_ref().map(|sending| sending_of(sending).into()));
     set("errors", errors_of(message, &content));
     set("pricing", message.statuses.pricing());

@@ -218,6 +218,7 @@ where
                 .and_then(|id| id.parse().ok()),
             answer: None,
             sending: Some(self.sender.intended()),
+            why: None,
             statuses: Statuses::default(),
             expires_at: self.retention.map(|kept| now + kept),
         }

@@ -102,6 +102,22 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
         assert_eq!(refusals(&stack.info), Vec::<String>::new());
         assert!(status == expected || (expected == 202 && status == 200), "{status}, not {expected}");
     }
+    let bots = format!("{}/api/whatsapp/bots/demo-bakery", stack.info.api_url);
+    let pause = format!(
+        "{}/api/whatsapp/conversations/demo-bakery/{}/pause",
+        stack.info.api_url,
+        asked["customer"].as_str().unwrap()
+    );
+    for call in [
+        http.get(&bots),
+        http.put(&bots).json(&json!({"version": 0})),
+        http.put(&pause).json(&json!({"minutes": 5})),
+        http.delete(&pause),
+    ] {
+        let status = call.bearer_auth(admin).send().await.unwrap().status();
+        assert_eq!(refusals(&stack.info), Vec::<String>::new());
+        assert_eq!(status, 200);
+    }
     // The customer of the demo may be answered; to another one, only templates go, of which some are offered.
     let mut cold = message.clone();
     cold["to"] = json!("15550100777");

@@ -29,8 +29,10 @@ pub enum NoAnswer {
     BotOff,
     /// No rule matched, and there is no language model to ask.
     NoRule,
-    /// A person writes in this conversation.
+    /// A person writes in this conversation, or was asked for.
     Human,
+    /// Nobody was there, and the customer knew it or the bot says nothing then.
+    Away,
     /// The 24 hours are over.
     WindowClosed,
     /// A type that gets no answer: reactions, edits, system messages.
@@ -62,6 +64,7 @@ impl NoAnswer {
             Self::BotOff => "bot_off",
             Self::NoRule => "no_rule",
             Self::Human => "human",
+            Self::Away => "away",
             Self::WindowClosed => "window_closed",
             Self::Type => "type",
             Self::NotLive => "not_live",
@@ -74,6 +77,32 @@ impl NoAnswer {
             Self::Replayed => "replayed",
         }
     }
+}
+
+/// Why the bot sent what it sent. Kept on its message.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Why {
+    /// The rule at this place, from 0, in the settings as they were then.
+    Rule(usize),
+    /// Nobody was there.
+    Away {},
+    /// The customer asked for a person.
+    HandOver {
+        /// Until when the bot is silent.
+        paused_until: Timestamp,
+    },
+    /// A language model wrote it.
+    Model {
+        /// The model's name.
+        name: String,
+        /// Tokens of the prompt, if told.
+        prompt_tokens: Option<u64>,
+        /// Tokens of the answer, if told.
+        completion_tokens: Option<u64>,
+        /// How long it took, in milliseconds.
+        ms: u64,
+    },
 }
 
 /// Whether a message of this type is something that a customer expects an answer to.
@@ -114,6 +143,7 @@ mod tests {
             NoAnswer::BotOff,
             NoAnswer::NoRule,
             NoAnswer::Human,
+            NoAnswer::Away,
             NoAnswer::WindowClosed,
             NoAnswer::Type,
             NoAnswer::NotLive,

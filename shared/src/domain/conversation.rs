@@ -134,6 +134,8 @@ pub struct Conversation {
     pub window_ends_at: Option<Timestamp>,
     /// Until when the bot is silent because a person writes.
     pub paused_until: Option<Timestamp>,
+    /// When the bot last said that nobody is there.
+    pub away_at: Option<Timestamp>,
     /// What Meta says of the customer as a recipient.
     pub marks: RecipientMarks,
 }
@@ -151,6 +153,13 @@ impl Conversation {
         let wrote_at = self.window_ends_at.map(|end| end - SERVICE_WINDOW);
         self.marks.unreachable_at > wrote_at
     }
+}
+
+/// When a pause ends that was asked for until then. Records keep milliseconds, and what is said should be what
+/// is kept.
+#[must_use]
+pub fn pause_end(until: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(until.as_millisecond()).unwrap_or(until)
 }
 
 impl ConversationTouch {
@@ -255,6 +264,7 @@ mod tests {
             last_message_at: at(0),
             window_ends_at: wrote.map(|second| at(second) + SERVICE_WINDOW),
             paused_until: None,
+            away_at: None,
             marks: RecipientMarks { unreachable_at: unreachable.map(at), ..RecipientMarks::default() },
         };
         assert!(!of(None, None).is_unreachable());

@@ -5,7 +5,7 @@
 
 mod content;
 mod interactive;
-mod member;
+pub(super) mod member;
 mod template;
 
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 pub use member::InvalidDraft;
 
 use self::member::{Checked, Member, invalid, units};
-use super::bot::LONGEST_TEXT;
+use super::bot::{LONGEST_TEXT, Saying};
 use super::conversation::{CustomerKey, CustomerNames};
 use super::ids::{Bsuid, MessageId, WaId};
 
@@ -99,6 +99,21 @@ impl Draft {
             message: message.map(|(name, value)| (name.clone(), value.clone())).collect(),
             callback: callback(body)?,
         })
+    }
+
+    /// Whether Meta would take this type and content, whoever it goes to.
+    ///
+    /// # Errors
+    /// [`InvalidDraft`] names the first member that Meta would refuse.
+    pub fn check(message: &Map<String, Value>) -> Result<(), InvalidDraft> {
+        check_content(kind_of(message)?, message)
+    }
+
+    /// What a bot's settings say. They were checked when they were saved; Meta is the judge of old ones.
+    #[must_use]
+    pub fn saying(recipient: Recipient, saying: &Saying) -> Self {
+        let (kind, message) = (saying.kind().to_owned(), saying.message().clone());
+        Self { recipient, kind, message, callback: None }
     }
 
     /// A plain text, cut to what WhatsApp takes, quoting the message that it answers.

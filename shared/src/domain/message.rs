@@ -1,7 +1,7 @@
 //! One message in our records, incoming or outgoing.
 
 use super::Timestamp;
-use super::answer::Answer;
+use super::answer::{Answer, Why};
 use super::conversation::CustomerNames;
 use super::ids::{BotId, ConversationId, MessageId, PhoneNumberId, Wamid};
 use super::meta_error::MetaError;
@@ -101,6 +101,8 @@ pub struct Message {
     pub reply_to: Option<MessageId>,
     /// Incoming: its automatic answer. `None` where the question does not arise.
     pub answer: Option<Answer>,
+    /// The bot's: why it sent this.
+    pub why: Option<Why>,
     /// Outgoing: how far the call got.
     pub sending: Option<Sending>,
     /// Outgoing: what Meta reported.

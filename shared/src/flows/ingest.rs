@@ -317,6 +317,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             reply_to: incoming.reply_to.clone(),
             answer: client.as_ref().and_then(|_| self.first_answer(&incoming, now, arrival.silent)),
             sending: None,
+            why: None,
             statuses: Statuses::default(),
             expires_at,
         };

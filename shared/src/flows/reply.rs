@@ -3,34 +3,33 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::domain::Timestamp;
-use crate::domain::answer::{Answer, NoAnswer, Nudge};
+use crate::domain::answer::{Answer, NoAnswer, Nudge, Why};
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, ClientStatus};
-use crate::domain::content::line_of;
 use crate::domain::conversation::{Conversation, ConversationTouch};
-use crate::domain::draft::{Draft, Recipient};
+use crate::domain::draft::Recipient;
 use crate::domain::ids::MessageId;
-use crate::domain::message::{Message, Origin, text_of};
+use crate::domain::message::{Message, Origin};
 use crate::domain::meta_error::{MetaError, Remedy};
 use crate::domain::rate::scattered;
 use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
-use crate::error::{Chain, ModelError, StoreError};
+use crate::error::StoreError;
 use crate::ports::{
-    Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, Prompt, Random, ReadBots,
-    ReadClients, ReadMessages, Seal, SendNudges, TokenGraph, TouchConversations, Turn, UnresolvedSends,
+    Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, NoteAway,
+    PauseConversations, Random, ReadBots, ReadClients, ReadMessages, Seal, SendNudges, TokenGraph,
+    TouchConversations, UnresolvedSends,
 };
 use crate::telemetry::metric;
 
-use super::content_of;
+use self::generate::Said;
 use super::pace::{Held, HeldReason};
 use super::send::{Delivery, SendRecords, Sender, span};
 
-/// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt.
-const HISTORY: usize = 20;
+/// How much of a conversation is looked at: for the messages of a burst, and for the model's prompt, where a
+/// bot does not want more.
+const HISTORY: usize = 21;
 /// For how long an outage of Meta or of the model is waited out. An answer that comes later is a surprise,
 /// not an answer.
 const WORTH_WAITING: Duration = Duration::from_secs(6 * 60 * 60);
@@ -64,6 +63,8 @@ pub trait Records:
     + UnresolvedSends
     + ClaimConversations
     + TouchConversations
+    + PauseConversations
+    + NoteAway
     + ReadBots
     + ReadClients
 {
@@ -75,6 +76,8 @@ impl<T> Records for T where
         + UnresolvedSends
         + ClaimConversations
         + TouchConversations
+        + PauseConversations
+        + NoteAway
         + ReadBots
         + ReadClients
 {
@@ -100,6 +103,8 @@ enum Ended {
     With(Answer),
     /// Not yet: again after the pause. If that is not worth waiting for, this is why there is none.
     Later(Duration, NoAnswer),
+    /// The customer may still be writing: looked at again after the pause. That is no try.
+    Burst(Duration),
 }
 
 impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
@@ -135,8 +140,8 @@ where
         let owner = hex::encode(self.random.bytes());
         let until = now + self.settings.claim;
         match self.store().claim_conversation(&message.conversation_id, &owner, now, until).await? {
-            ConversationClaim::Won(conversation) => {
-                let result = self.claimed(&nudge.message_id, &conversation).await;
+            ConversationClaim::Won(mut conversation) => {
+                let result = self.claimed(&nudge.message_id, &mut conversation).await;
                 self.store().release_conversation(&conversation.id, &owner).await?;
                 result
             }
@@ -186,7 +191,7 @@ where
     }
 
     /// With the conversation in our hands.
-    async fn claimed(&self, id: &MessageId, conversation: &Conversation) -> Result<(), StoreError> {
+    async fn claimed(&self, id: &MessageId, conversation: &mut Conversation) -> Result<(), StoreError> {
         // Whoever had the claim before may have answered it.
         let Some(message) = self.store().message(id).await?.filter(is_pending) else { return Ok(()) };
         let history = self.store().recent_messages(&conversation.id, HISTORY).await?;
@@ -209,10 +214,12 @@ where
         &self,
         message: &Message,
         newest: &Message,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
     ) -> Result<bool, StoreError> {
-        if self.store().message(&MessageId::answer_to(&message.id)).await?.is_some() {
-            return self.answer(message, conversation, &[]).await;
+        if let Some(begun) = self.store().message(&MessageId::answer_to(&message.id)).await? {
+            let ended = self.answer(message, conversation, &[]).await?;
+            remember(conversation, &begun);
+            return Ok(ended);
         }
         let answer = Answer::None(NoAnswer::Superseded, Some(MessageId::answer_to(&newest.id)));
         self.settle(message, &answer).await.map(|()| true)
@@ -228,6 +235,7 @@ where
         match self.attempt(message, conversation, history).await? {
             Ended::With(answer) => self.settle(message, &answer).await.map(|()| true),
             Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
+            Ended::Burst(pause) => self.nudge_again(&message.id, pause).await.map(|()| false),
         }
     }
 
@@ -286,18 +294,28 @@ where
         if let Some(reason) = self.reason_against(&client, &bot, conversation) {
             return Ok(none(reason));
         }
+        if let Some(pause) = self.burst_left(&bot, message) {
+            return Ok(Ended::Burst(pause));
+        }
         if let Some(held) = self.sender.held(&client).await {
             // Before a model is paid for an answer that cannot go out.
             return Ok(self.held(&held));
         }
-        let text = match self.generate(&bot, message, history).await {
-            Ok(text) => text,
+        let said = match self.generate(&bot, message, conversation, history).await? {
+            Ok(said) => said,
             Err(ended) => return Ok(ended),
         };
-        let draft = Draft::text(recipient(conversation), &text);
-        let intent = self.intent(id, message, &draft);
+        let intent = self.intent(id, message, said);
         let delivery = self.sender.deliver(&client, &intent, &recipient(conversation)).await?;
         self.ended(delivery, message, conversation, &intent).await
+    }
+
+    /// How long this bot waits for more of the customer's words. Its nudge has waited for the deployment's
+    /// window already.
+    fn burst_left(&self, bot: &Bot, message: &Message) -> Option<Duration> {
+        let window = Duration::from_secs(bot.settings.burst_seconds?);
+        let left = span(self.now(), message.recorded_at + window);
+        (attempts(message) == 0 && !left.is_zero()).then_some(left)
     }
 
     fn held(&self, held: &Held) -> Ended {
@@ -323,36 +341,8 @@ where
         conversation.window_ends_at.is_none_or(|end| end <= now).then_some(NoAnswer::WindowClosed)
     }
 
-    /// Rules first; then the model.
-    async fn generate(&self, bot: &Bot, message: &Message, history: &[Message]) -> Result<String, Ended> {
-        let content = content_of(message);
-        if let Some(rule) = text_of(&content).and_then(|text| bot.settings.rule_for(text)) {
-            return Ok(rule.text.clone());
-        }
-        if !bot.settings.model_enabled || !self.model.is_configured() {
-            return Err(none(NoAnswer::NoRule));
-        }
-        let prompt = Prompt {
-            instructions: bot.settings.instructions.clone(),
-            turns: turns(message, &content, history),
-        };
-        match self.model.complete(&prompt).await {
-            Ok(completion) => Ok(completion.text),
-            Err(error) => {
-                tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
-                Err(match error {
-                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
-                    ModelError::Empty if attempts(message) == 0 => {
-                        Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp)
-                    }
-                    _ => none(NoAnswer::ModelFailed),
-                })
-            }
-        }
-    }
-
-    fn intent(&self, id: MessageId, question: &Message, draft: &Draft) -> Message {
-        let now = self.now();
+    fn intent(&self, id: MessageId, question: &Message, said: Said) -> Message {
+        let (now, draft) = (self.now(), said.draft);
         Message {
             id,
             wamid: None,
@@ -368,6 +358,7 @@ where
             raw: Raw::Plain(draft.recorded().to_string()),
             reply_to: Some(question.id.clone()),
             answer: None,
+            why: Some(said.why),
             sending: Some(self.sender.intended()),
             statuses: Statuses::default(),
             expires_at: self.settings.retention.map(|kept| now + kept),
@@ -381,6 +372,9 @@ where
         conversation: &Conversation,
         intent: &Message,
     ) -> Result<Ended, StoreError> {
+        if !matches!(delivery, Delivery::Held(_) | Delivery::NoToken(_) | Delivery::InProgress(_)) {
+            self.note(conversation, intent).await?;
+        }
         Ok(match delivery {
             Delivery::Accepted(_) => {
                 self.touch(conversation, intent).await?;
@@ -404,6 +398,18 @@ where
                 Ended::With(Answer::None(reason, Some(intent.id.clone())))
             }
         })
+    }
+
+    /// What an answer changes for the messages to come. Its intent is recorded and its question not settled:
+    /// whoever dies in between comes again and notes the same.
+    async fn note(&self, conversation: &Conversation, intent: &Message) -> Result<(), StoreError> {
+        match &intent.why {
+            Some(Why::Away {}) => self.store().note_away(&conversation.id, intent.at).await,
+            Some(Why::HandOver { paused_until }) => {
+                self.store().pause_conversation(&conversation.id, *paused_until).await
+            }
+            Some(Why::Rule(_) | Why::Model { .. }) | None => Ok(()),
+        }
     }
 
     async fn touch(&self, conversation: &Conversation, sent: &Message) -> Result<(), StoreError> {
@@ -466,20 +472,17 @@ fn burst(message: Message, history: &[Message]) -> (Message, Vec<Message>) {
     (newest, pending)
 }
 
-/// The conversation as the model sees it, oldest first, ending with the message.
-fn turns(message: &Message, content: &Value, history: &[Message]) -> Vec<Turn> {
-    let mut earlier: Vec<&Message> =
-        history.iter().filter(|m| m.id != message.id && m.time_key() < message.time_key()).collect();
-    earlier.sort_by_key(|m| m.time_key());
-    let mut turns: Vec<Turn> = earlier.into_iter().map(|m| turn(m, &content_of(m))).collect();
-    turns.push(turn(message, content));
-    turns
+/// The conversation as it is after an answer of which it does not know yet.
+fn remember(conversation: &mut Conversation, answer: &Message) {
+    match &answer.why {
+        Some(Why::Away {}) => conversation.away_at = conversation.away_at.max(Some(answer.at)),
+        Some(Why::HandOver { paused_until }) => {
+            conversation.paused_until = conversation.paused_until.max(Some(*paused_until));
+        }
+        Some(Why::Rule(_) | Why::Model { .. }) | None => {}
+    }
 }
 
-fn turn(message: &Message, content: &Value) -> Turn {
-    let text = if content.is_null() { format!("[{}]", message.kind) } else { line_of(content) };
-    Turn { from_customer: message.origin.is_inbound(), text }
-}
-
+mod generate;
 #[cfg(test)]
 mod tests;

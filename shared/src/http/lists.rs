@@ -34,7 +34,19 @@ pub async fn numbers(
     request: &Request,
     bot: &BotId,
 ) -> Result<Vec<PhoneNumberId>, ApiError> {
-    let clients: Vec<Client> = match query_parameter::<PhoneNumberId>(request, "phoneNumberId")? {
+    numbers_of(store, query_parameter(request, "phoneNumberId")?, bot).await
+}
+
+/// The same, for a number that was named elsewhere.
+///
+/// # Errors
+/// As [`numbers`].
+pub async fn numbers_of(
+    store: &(impl ReadClients + ListClients),
+    named: Option<PhoneNumberId>,
+    bot: &BotId,
+) -> Result<Vec<PhoneNumberId>, ApiError> {
+    let clients: Vec<Client> = match named {
         Some(phone) => {
             let client = store.client(&phone).await?.filter(|client| client.bot_id == *bot);
             vec![client.ok_or_else(|| ApiError::not_found("client_not_found"))?]

@@ -14,7 +14,7 @@ pub use lambda_http::http::StatusCode;
 
 pub use caller::Caller;
 pub use idempotency::{GATEWAY_CLAIM, RequestKey, once};
-pub use lists::{MOST_NUMBERS, Position, merge, numbers};
+pub use lists::{MOST_NUMBERS, Position, merge, numbers, numbers_of};
 pub use parameters::{Limit, Members, Name, header, path_parameter, query_parameter};
 pub use problem::{ApiError, PROBLEM};
 

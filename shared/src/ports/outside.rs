@@ -81,6 +81,8 @@ pub struct Turn {
 pub struct Completion {
     /// Never empty.
     pub text: String,
+    /// The model's name.
+    pub model: String,
     /// Tokens of the prompt, if told.
     pub prompt_tokens: Option<u64>,
     /// Tokens of the answer, if told.

@@ -4,7 +4,7 @@
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
-use crate::domain::bot::Bot;
+use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, Pause};
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
@@ -41,6 +41,27 @@ pub struct Page<T> {
 pub trait ReadBots: Send + Sync {
     /// The bot with its settings; the defaults where nobody set any.
     fn bot(&self, id: &BotId) -> impl Future<Output = Stored<Bot>> + Send;
+}
+
+/// What became of writing settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SavedBot {
+    /// They are there, and have this version.
+    Saved(u64),
+    /// Others are there, of this version; nothing changed.
+    Changed(u64),
+}
+
+/// IAM: `dynamodb:UpdateItem` on bots.
+pub trait WriteBots: Send + Sync {
+    /// Replaces the settings and counts their version up: whatever is there, or only the version `expected`
+    /// (0 = none was set yet). With `expected` it may be repeated: the same settings again are no change.
+    fn save_bot(
+        &self,
+        id: &BotId,
+        settings: &BotSettings,
+        expected: Option<u64>,
+    ) -> impl Future<Output = Stored<SavedBot>> + Send;
 }
 
 // ---- clients ---------------------------------------------------------------------------------
@@ -509,6 +530,24 @@ pub trait PauseConversations: Send + Sync {
         id: &ConversationId,
         until: Timestamp,
     ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// What people decide about a conversation. IAM: `dynamodb:UpdateItem` on conversations.
+pub trait SetPauses: Send + Sync {
+    /// Silences the bot until exactly then, or lets it answer again, whatever was before; `false` if there is
+    /// no such conversation.
+    fn set_pause(
+        &self,
+        id: &ConversationId,
+        until: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on conversations.
+pub trait NoteAway: Send + Sync {
+    /// Remembers that the customer of a known conversation heard at this time that nobody is there, unless
+    /// that was heard later already. May be repeated.
+    fn note_away(&self, id: &ConversationId, at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
 }
 
 /// IAM: `dynamodb:UpdateItem` on conversations.

@@ -68,6 +68,6 @@ impl Complete for FakeModel {
             Ok(format!("You said: {last}"))
         })?;
         let prompt_tokens = Some(prompt.turns.len() as u64);
-        Ok(Completion { text, prompt_tokens, completion_tokens: Some(1) })
+        Ok(Completion { text, model: "echo".to_owned(), prompt_tokens, completion_tokens: Some(1) })
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use shared::domain::answer::NoAnswer;
+use shared::domain::answer::{NoAnswer, Why};
 use shared::domain::client::Client;
 use shared::domain::conversation::CustomerNames;
 use shared::domain::ids::MessageId;
@@ -43,6 +43,7 @@ async fn received(world: &World, client: &Client, id: &str, from: &str) -> Messa
         reply_to: None,
         answer: Some(Answer::None(NoAnswer::BotOff, None)),
         sending: None,
+        why: None,
         statuses: Statuses::default(),
         expires_at: None,
     };
@@ -209,7 +210,7 @@ async fn a_bot_with_very_many_numbers_names_one() {
 }
 
 #[tokio::test]
-async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
+async fn an_outgoing_message_shows_its_statuses_price_errors_and_why_it_was_sent() {
     let (world, [first, ..]) = world().await;
     let mut message = received(&world, &first, "wamid.OUT", CUSTOMER).await;
     let at = message.at;
@@ -223,6 +224,8 @@ async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
     tell("failed", json!({"errors": [{"code": 131_026}], "pricing": null}));
     message.origin = Origin::Bot;
     message.answer = None;
+    message.why =
+        Some(Why::Model { name: "m1".to_owned(), prompt_tokens: Some(7), completion_tokens: None, ms: 850 });
     message.sending = Some(Sending::Accepted);
     message.reply_to = Some("wamid.12".parse().unwrap());
     message.raw = Raw::Plain(json!({"type": "text", "text": {"body": "Hi"}}).to_string());
@@ -236,6 +239,8 @@ async fn an_outgoing_message_shows_its_statuses_price_and_errors() {
     assert_eq!(item["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failed", "sent"]);
     assert_eq!((&item["pricing"]["billable"], &item["errors"][0]["code"]), (&json!(true), &json!(131_026)));
     assert_eq!((&item["replyTo"], item.get("answer")), (&json!("wamid.12"), None));
+    let model = json!({"name": "m1", "promptTokens": 7, "completionTokens": null, "ms": 850});
+    assert_eq!(item["why"], json!({ "model": model }));
 }
 
 #[tokio::test]

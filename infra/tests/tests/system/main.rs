@@ -7,6 +7,7 @@
 
 mod accounts;
 mod answers;
+mod bots;
 mod browser;
 mod chromium;
 mod contracts;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         // Its poison needs minutes to die.
         recovery::cases(),
         answers::cases(),
+        bots::cases(),
         customers::cases(),
         sending::cases(),
         templates::cases(),

@@ -1,13 +1,20 @@
 //! Settings of bots.
 
-use super::table::Table;
-use super::values::record;
+use aws_sdk_dynamodb::types::ReturnValue;
+
+use super::expression::Expression;
+use super::table::{Item, Table, Write};
+use super::values::{n, number, record, s, text};
 use super::{Client, Stored};
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::ids::BotId;
-use crate::ports::ReadBots;
+use crate::error::StoreError;
+use crate::ports::{ReadBots, SavedBot, WriteBots};
 
-/// The table `bots`: one item per bot, the settings as its attributes.
+/// The settings as JSON: messages in them have numbers and depths that an item cannot hold.
+const SETTINGS: &str = "settings";
+
+/// The table `bots`: one item per bot.
 #[derive(Debug, Clone)]
 pub struct Bots(Table);
 
@@ -19,12 +26,50 @@ impl Bots {
     }
 }
 
+fn version(item: &Item) -> u64 {
+    number(item, "version").and_then(|version| u64::try_from(version).ok()).unwrap_or(0)
+}
+
+/// Items that were written by hand have the settings as their attributes.
+fn settings(item: Item) -> Stored<BotSettings> {
+    match text(&item, SETTINGS) {
+        Some(json) => serde_json::from_str(json).map_err(|e| StoreError::corrupt("bots", e)),
+        None => record("bots", item),
+    }
+}
+
 impl ReadBots for Bots {
     async fn bot(&self, id: &BotId) -> Stored<Bot> {
-        let settings = match self.0.get("dynamodb GetItem on bots", ("botId", id.as_ref())).await? {
-            Some(item) => record("bots", item)?,
-            None => BotSettings::default(),
+        let item = self.0.get("dynamodb GetItem on bots", ("botId", id.as_ref())).await?.unwrap_or_default();
+        Ok(Bot { id: id.clone(), version: version(&item), settings: settings(item)? })
+    }
+}
+
+impl WriteBots for Bots {
+    async fn save_bot(&self, id: &BotId, settings: &BotSettings, expected: Option<u64>) -> Stored<SavedBot> {
+        let json = serde_json::to_string(settings).map_err(|e| StoreError::corrupt("bots", e))?;
+        let change = match expected {
+            None => Expression::default(),
+            Some(0) => Expression::when("attribute_not_exists(#version)"),
+            Some(known) => Expression::when("#version = :known")
+                .value("known", n(i64::try_from(known).unwrap_or(i64::MAX))),
         };
-        Ok(Bot { id: id.clone(), settings })
+        let change = change
+            .assign("#version = if_not_exists(#version, :none) + :one")
+            .value("none", n(0))
+            .value("one", n(1))
+            .set(SETTINGS, s(json.as_str()));
+        let key = ("botId", id.as_ref());
+        let written =
+            self.0.update_returning("dynamodb UpdateItem on bots", key, change, ReturnValue::AllNew);
+        Ok(match written.await? {
+            Write::Done(item) => SavedBot::Saved(version(&item)),
+            Write::Refused(item) => {
+                // Our own write, repeated below us because its answer was lost.
+                let is_ours = expected.is_some_and(|known| version(&item) == known + 1)
+                    && text(&item, SETTINGS) == Some(&json);
+                if is_ours { SavedBot::Saved(version(&item)) } else { SavedBot::Changed(version(&item)) }
+            }
+        })
     }
 }

@@ -15,8 +15,8 @@ use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use crate::domain::message::time_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, EraseConversations, ListConversations, MarkRecipients, Page,
-    PauseConversations, ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, EraseConversations, ListConversations, MarkRecipients, NoteAway,
+    Page, PauseConversations, ReadConversations, ResolveCustomers, SetPauses, TouchConversations,
 };
 
 const GET: &str = "dynamodb GetItem on conversations";
@@ -49,6 +49,7 @@ struct Record {
     last_message_at: Millis,
     window_ends_at: Option<Millis>,
     paused_until: Option<Millis>,
+    away_at: Option<Millis>,
     unreachable_at: Option<Millis>,
     marketing_stopped_at: Option<Millis>,
     marketing_resumed_at: Option<Millis>,
@@ -64,6 +65,7 @@ fn conversation(item: Item) -> Stored<Conversation> {
         last_message_at: record.last_message_at.0,
         window_ends_at: record.window_ends_at.map(|t| t.0),
         paused_until: record.paused_until.map(|t| t.0),
+        away_at: record.away_at.map(|t| t.0),
         marks: RecipientMarks {
             unreachable_at: record.unreachable_at.map(|t| t.0),
             marketing_stopped_at: record.marketing_stopped_at.map(|t| t.0),
@@ -178,6 +180,27 @@ impl PauseConversations for Conversations {
         let longer = "attribute_exists(#conversationId) \
                       AND (attribute_not_exists(#pausedUntil) OR #pausedUntil < :pausedUntil)";
         let change = Expression::when(longer).set("pausedUntil", millis(until));
+        self.0.update(UPDATE, key(id), change).await?;
+        Ok(())
+    }
+}
+
+impl SetPauses for Conversations {
+    async fn set_pause(&self, id: &ConversationId, until: Option<Timestamp>) -> Stored<bool> {
+        let known = Expression::when("attribute_exists(#conversationId)");
+        let change = match until {
+            Some(until) => known.set("pausedUntil", millis(until)),
+            None => known.remove("pausedUntil"),
+        };
+        Ok(matches!(self.0.update(UPDATE, key(id), change).await?, Write::Done(_)))
+    }
+}
+
+impl NoteAway for Conversations {
+    async fn note_away(&self, id: &ConversationId, at: Timestamp) -> Stored<()> {
+        let later = "attribute_exists(#conversationId) \
+                     AND (attribute_not_exists(#awayAt) OR #awayAt < :awayAt)";
+        let change = Expression::when(later).set("awayAt", millis(at));
         self.0.update(UPDATE, key(id), change).await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
-use crate::domain::bot::Bot;
+use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
@@ -30,7 +30,7 @@ use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
     self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
-    SavedResponse, SendOutcome, Shelf, Started,
+    SavedBot, SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -136,6 +136,9 @@ tables! {
 delegate! {
     ports::ReadBots, bots {
         bot(self, id: &BotId) -> Bot;
+    }
+    ports::WriteBots, bots {
+        save_bot(self, id: &BotId, settings: &BotSettings, expected: Option<u64>) -> SavedBot;
     }
     ports::ReadClients, clients {
         client(self, id: &PhoneNumberId) -> Option<BusinessClient>;
@@ -256,6 +259,12 @@ delegate! {
     }
     ports::PauseConversations, conversations {
         pause_conversation(self, id: &ConversationId, until: Timestamp) -> ();
+    }
+    ports::SetPauses, conversations {
+        set_pause(self, id: &ConversationId, until: Option<Timestamp>) -> bool;
+    }
+    ports::NoteAway, conversations {
+        note_away(self, id: &ConversationId, at: Timestamp) -> ();
     }
     ports::TouchConversations, conversations {
         touch_conversation(self, touch: &ConversationTouch) -> ();

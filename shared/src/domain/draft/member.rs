@@ -16,22 +16,22 @@ pub struct InvalidDraft {
 }
 
 /// What a check answers.
-pub(super) type Checked<T = ()> = Result<T, InvalidDraft>;
+pub(in crate::domain) type Checked<T = ()> = Result<T, InvalidDraft>;
 
 /// A refusal of the member at this path.
-pub(super) fn invalid<T>(member: impl Into<String>, problem: impl Into<String>) -> Checked<T> {
+pub(in crate::domain) fn invalid<T>(member: impl Into<String>, problem: impl Into<String>) -> Checked<T> {
     Err(InvalidDraft { member: member.into(), problem: problem.into() })
 }
 
 /// A value and where it stands. A member that is null counts as missing, as at Meta.
-pub(super) struct Member<'a> {
+pub(in crate::domain) struct Member<'a> {
     path: String,
     value: &'a Value,
 }
 
 impl<'a> Member<'a> {
     /// A member of the message itself.
-    pub(super) fn new(path: impl Into<String>, value: &'a Value) -> Self {
+    pub(in crate::domain) fn new(path: impl Into<String>, value: &'a Value) -> Self {
         Self { path: path.into(), value }
     }
 
@@ -40,22 +40,53 @@ impl<'a> Member<'a> {
         Some(Self { path: self.at(name), value })
     }
 
-    fn at(&self, name: &str) -> String {
-        format!("{}.{name}", self.path)
+    /// The path of its member; of a member of the whole, its name.
+    pub(in crate::domain) fn at(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Itself, as it came.
+    pub(in crate::domain) fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Itself as a text.
+    pub(in crate::domain) fn as_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    /// A member that must be there.
+    pub(in crate::domain) fn member(&self, name: &str) -> Checked<Self> {
+        self.find(name).map_or_else(|| self.refuse_member(name, "is missing"), Ok)
+    }
+
+    /// That it is an object which has no other members than these.
+    pub(in crate::domain) fn only(&self, names: &[&str]) -> Checked {
+        let Some(members) = self.value.as_object() else { return self.refuse("must be an object") };
+        match members.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(unknown) => self.refuse_member(unknown, "is unknown here"),
+            None => Ok(()),
+        }
+    }
+
+    /// `true` or `false`; this, if it is missing.
+    pub(in crate::domain) fn flag_or(&self, name: &str, otherwise: bool) -> Checked<bool> {
+        self.flag(name)?;
+        Ok(self.find(name).and_then(|member| member.value.as_bool()).unwrap_or(otherwise))
     }
 
     /// Whether there is such a member.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::domain) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
     /// This one is wrong.
-    pub(super) fn refuse<T>(&self, problem: impl Into<String>) -> Checked<T> {
+    pub(in crate::domain) fn refuse<T>(&self, problem: impl Into<String>) -> Checked<T> {
         invalid(&self.path, problem)
     }
 
     /// Its member is wrong, or missing.
-    pub(super) fn refuse_member<T>(&self, name: &str, problem: impl Into<String>) -> Checked<T> {
+    pub(in crate::domain) fn refuse_member<T>(&self, name: &str, problem: impl Into<String>) -> Checked<T> {
         invalid(self.at(name), problem)
     }
 
@@ -68,7 +99,7 @@ impl<'a> Member<'a> {
     }
 
     /// An object that may be missing.
-    pub(super) fn optional(&self, name: &str) -> Checked<Option<Self>> {
+    pub(in crate::domain) fn optional(&self, name: &str) -> Checked<Option<Self>> {
         match self.find(name) {
             Some(member) if !member.value.is_object() => member.refuse("must be an object"),
             found => Ok(found),
@@ -88,7 +119,7 @@ impl<'a> Member<'a> {
     }
 
     /// A list that must be there, of so many.
-    pub(super) fn list(&self, name: &str, count: RangeInclusive<usize>) -> Checked<Vec<Self>> {
+    pub(in crate::domain) fn list(&self, name: &str, count: RangeInclusive<usize>) -> Checked<Vec<Self>> {
         match self.find(name) {
             Some(list) => list.items(count),
             None => self.refuse_member(
@@ -99,12 +130,12 @@ impl<'a> Member<'a> {
     }
 
     /// A list that may be missing, which is the same as empty.
-    pub(super) fn optional_list(&self, name: &str, most: usize) -> Checked<Vec<Self>> {
+    pub(in crate::domain) fn optional_list(&self, name: &str, most: usize) -> Checked<Vec<Self>> {
         self.find(name).map_or_else(|| Ok(Vec::new()), |list| list.items(0..=most))
     }
 
     /// A text that must be there, of so many UTF-16 units.
-    pub(super) fn text(&self, name: &str, length: RangeInclusive<usize>) -> Checked<&'a str> {
+    pub(in crate::domain) fn text(&self, name: &str, length: RangeInclusive<usize>) -> Checked<&'a str> {
         match self.find(name).map(|member| member.value) {
             Some(Value::String(text)) if length.contains(&units(text)) => Ok(text),
             _ => self.refuse_member(
@@ -115,7 +146,7 @@ impl<'a> Member<'a> {
     }
 
     /// A text that may be missing or empty.
-    pub(super) fn optional_text(&self, name: &str, most: usize) -> Checked<Option<&'a str>> {
+    pub(in crate::domain) fn optional_text(&self, name: &str, most: usize) -> Checked<Option<&'a str>> {
         if self.has(name) { self.text(name, 0..=most).map(Some) } else { Ok(None) }
     }
 
@@ -166,7 +197,7 @@ impl<'a> Member<'a> {
     }
 
     /// A whole number, or text that is one.
-    pub(super) fn whole(&self, name: &str, range: RangeInclusive<u64>) -> Checked<u64> {
+    pub(in crate::domain) fn whole(&self, name: &str, range: RangeInclusive<u64>) -> Checked<u64> {
         let number = self.find(name).and_then(|member| match member.value {
             Value::Number(number) => Number::as_u64(number),
             Value::String(text) => text.parse().ok(),

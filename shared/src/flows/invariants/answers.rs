@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Heard, Held, Outside, hold};
-use crate::domain::answer::{Answer, NoAnswer, wants_answer};
+use crate::domain::answer::{Answer, NoAnswer, Why, wants_answer};
 use crate::domain::client::ClientStatus;
 use crate::domain::conversation::SERVICE_WINDOW;
 use crate::domain::ids::MessageId;
@@ -103,6 +103,7 @@ impl Court<'_> {
             NoAnswer::Superseded => self.is_superseded(by, question),
             NoAnswer::BotOff => settings.is_some_and(|settings| !settings.enabled),
             NoAnswer::NoRule => settings.is_some_and(|settings| !settings.model_enabled),
+            NoAnswer::Away => settings.is_some_and(|settings| settings.business_hours.is_some()),
             NoAnswer::Human => conversation.is_some_and(|known| known.paused_until.is_some()),
             NoAnswer::WindowClosed => {
                 sending.is_some() || question.at.duration_since(self.now).unsigned_abs() >= SERVICE_WINDOW
@@ -146,7 +147,31 @@ impl Court<'_> {
             Some(Sending::NotSent) => !self.taken.contains_key(answer.id.as_ref()),
             _ => false,
         };
-        hold("P2", right, || format!("{}: {:?} at rest", answer.id, answer.sending))
+        hold("P2", right, || format!("{}: {:?} at rest", answer.id, answer.sending))?;
+        self.followed(answer)
+    }
+
+    /// What an answer that may have gone out says holds from then on: the bot is silent, or the customer knows
+    /// that nobody is there and hears it once.
+    fn followed(&self, answer: &Message) -> Held {
+        let conversation = self.tables.conversations.get(&answer.conversation_id);
+        let right = match &answer.why {
+            Some(Why::HandOver { paused_until }) => {
+                conversation.is_some_and(|known| known.paused_until >= Some(*paused_until))
+            }
+            Some(Why::Away {}) => {
+                let is_noted = conversation.is_some_and(|known| known.away_at >= Some(answer.at));
+                let again = |other: &&Message| {
+                    other.id != answer.id
+                        && other.why == answer.why
+                        && other.conversation_id == answer.conversation_id
+                };
+                is_noted && !self.tables.messages.values().any(|other| again(&other))
+            }
+            Some(Why::Rule(_) | Why::Model { .. }) => true,
+            None => false,
+        };
+        hold("P2", right, || format!("{}: {:?} without what follows", answer.id, answer.why))
     }
 }
 

@@ -58,6 +58,7 @@ impl Desk {
             reply_to: None,
             answer: None,
             sending: Some(self.process.sender(&self.world).intended()),
+            why: None,
             statuses: Statuses::default(),
             expires_at: None,
         }

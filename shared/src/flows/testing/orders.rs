@@ -108,6 +108,7 @@ impl Process {
             reply_to: None,
             answer: None,
             sending: Some(sender.intended()),
+            why: None,
             statuses: Statuses::default(),
             expires_at: None,
         };

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::{Ids, Must, at, eventually};
 use crate::domain::account::Account;
 use crate::domain::bot::{Bot, BotSettings};
@@ -5,13 +7,51 @@ use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::GrantId;
 use crate::domain::seal::Sealed;
 use crate::ports::{
-    ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, TouchClients, WriteClients,
+    ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, SavedBot, TouchClients, WriteBots,
+    WriteClients,
 };
 
-/// [`ReadBots`]: a bot that nobody set up has the defaults.
-pub async fn bots(store: &impl ReadBots, unique: &str) {
-    let id = Ids::new("bots", unique).bot(1);
-    assert_eq!(store.bot(&id).await.must(), Bot { id, settings: BotSettings::default() });
+/// [`ReadBots`] and [`WriteBots`]: a bot that nobody set up has the defaults.
+pub async fn bots(store: &(impl ReadBots + WriteBots), unique: &str) {
+    let ids = Ids::new("bots", unique);
+    let id = ids.bot(1);
+    let is = async |version: u64, settings: &BotSettings| {
+        let expected = Bot { id: id.clone(), version, settings: settings.clone() };
+        assert_eq!(store.bot(&id).await.must(), expected);
+    };
+    is(0, &BotSettings::default()).await;
+    let [one, two, three] = ["One", "Two", "Three"].map(bot_that_says);
+    assert_eq!(store.save_bot(&id, &one, Some(1)).await.must(), SavedBot::Changed(0));
+    is(0, &BotSettings::default()).await;
+    for _ in 0..2 {
+        assert_eq!(store.save_bot(&id, &one, Some(0)).await.must(), SavedBot::Saved(1), "also repeated");
+        is(1, &one).await;
+    }
+    assert_eq!(store.save_bot(&id, &two, Some(0)).await.must(), SavedBot::Changed(1));
+    is(1, &one).await;
+    assert_eq!(store.save_bot(&id, &two, Some(1)).await.must(), SavedBot::Saved(2));
+    assert_eq!(store.save_bot(&id, &one, Some(1)).await.must(), SavedBot::Changed(2));
+    assert_eq!(store.save_bot(&id, &three, None).await.must(), SavedBot::Saved(3));
+    is(3, &three).await;
+    let (a, b) = tokio::join!(store.save_bot(&id, &one, Some(3)), store.save_bot(&id, &two, Some(3)));
+    let mut both = [a.must(), b.must()];
+    both.sort_by_key(|saved| matches!(saved, SavedBot::Changed(_)));
+    assert_eq!(both, [SavedBot::Saved(4), SavedBot::Changed(4)], "of two, one is written");
+    assert_eq!(store.save_bot(&ids.bot(2), &one, None).await.must(), SavedBot::Saved(1));
+}
+
+/// Settings with messages in them that are deep and have numbers of every kind.
+fn bot_that_says(text: &str) -> BotSettings {
+    let place =
+        json!({"type": "location", "location": {"latitude": 52.520_008, "longitude": -1e-7, "name": text}});
+    let deep = (0..40).fold(json!(1), |inner, _| json!({ "inner": inner }));
+    let list = json!({"type": "interactive", "interactive": {"type": "list", "new": deep}});
+    let rules = json!([
+        {"keyword": "where", "answer": place}, {"pattern": "\\d", "answer": list}, {"choice": "a", "answer": ""}]);
+    let hours = json!({"timeZone": "UTC", "weekly": [{"days": ["monday"], "from": "09:00", "to": "24:00"}]});
+    let hand_over = json!({"keywords": ["human"], "minutes": 5, "answer": text});
+    let all = json!({"rules": rules, "businessHours": hours, "handOver": hand_over, "instructions": ""});
+    serde_json::from_value(all).expect("settings")
 }
 
 /// [`ReadClients`], [`WriteClients`], [`ListClients`], [`TouchClients`] and [`MarkClients`].

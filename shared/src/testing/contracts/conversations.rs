@@ -5,8 +5,8 @@ use crate::domain::conversation::{
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, PauseConversations,
-    ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, NoteAway, PauseConversations,
+    ReadConversations, ResolveCustomers, SetPauses, TouchConversations,
 };
 
 /// [`ResolveCustomers`].
@@ -114,6 +114,7 @@ pub async fn conversations(store: &(impl TouchConversations + ReadConversations)
         last_message_at: at(last),
         window_ends_at: inbound.map(|seconds| at(seconds) + SERVICE_WINDOW),
         paused_until: None,
+        away_at: None,
         marks: RecipientMarks::default(),
     };
     assert_eq!(store.conversation(&ids.conversation(1)).await.must(), None);
@@ -179,9 +180,9 @@ pub async fn conversation_lists(
     assert_eq!(store.names_of(&ids.conversation(99)).await.must(), []);
 }
 
-/// [`PauseConversations`].
+/// [`PauseConversations`], [`SetPauses`] and [`NoteAway`].
 pub async fn conversation_pauses(
-    store: &(impl PauseConversations + TouchConversations + ReadConversations),
+    store: &(impl PauseConversations + SetPauses + NoteAway + TouchConversations + ReadConversations),
     unique: &str,
 ) {
     let ids = Ids::new("conversation_pauses", unique);
@@ -204,7 +205,22 @@ pub async fn conversation_pauses(
     }
     store.touch_conversation(&touch(10)).await.must();
     known.last_message_at = at(10);
-    assert_eq!(store.conversation(&id).await.must(), Some(known), "a message keeps the pause");
+    assert_eq!(store.conversation(&id).await.must().as_ref(), Some(&known), "a message keeps the pause");
+    for until in [Some(at(90)), Some(at(90)), None, None, Some(at(120))] {
+        assert!(store.set_pause(&id, until).await.must());
+        known.paused_until = until;
+        assert_eq!(store.conversation(&id).await.must().as_ref(), Some(&known), "set to {until:?}");
+    }
+    for (heard, stands) in [(70, 70), (70, 70), (60, 70), (80, 80)] {
+        store.note_away(&id, at(heard)).await.must();
+        known.away_at = Some(at(stands));
+        assert_eq!(store.conversation(&id).await.must().as_ref(), Some(&known), "away at {heard} s");
+    }
+    let unknown = ids.conversation(2);
+    assert!(!store.set_pause(&unknown, Some(at(90))).await.must());
+    assert!(!store.set_pause(&unknown, None).await.must());
+    store.note_away(&unknown, at(90)).await.must();
+    assert_eq!(store.conversation(&unknown).await.must(), None, "an unknown one stays so");
 }
 
 /// [`MarkRecipients`].
@@ -229,6 +245,7 @@ pub async fn recipient_marks(
         last_message_at: at(20),
         window_ends_at: None,
         paused_until: None,
+        away_at: None,
         marks: RecipientMarks::default(),
     };
     for (mark, second) in [

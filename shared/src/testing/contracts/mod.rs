@@ -47,6 +47,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::domain::Timestamp;
+use crate::domain::answer::Why;
 use crate::domain::conversation::{CustomerKey, CustomerNames};
 use crate::domain::ids::{BotId, BusinessId, ConversationId, MessageId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::message::{Message, Origin, Sending};
@@ -176,6 +177,7 @@ impl Ids {
             reply_to: None,
             answer: None,
             sending: None,
+            why: None,
             statuses: Statuses::default(),
             expires_at: Some(self::at(1_000_000)),
         }
@@ -188,9 +190,23 @@ impl Ids {
             wamid: None,
             origin: Origin::Api,
             reply_to: Some(self.wamid(0)),
+            why: Some(why(n)),
             sending: Some(Sending::Intended { until }),
             ..self.incoming(n, at(0))
         }
+    }
+}
+
+/// Each reason for a message of the bot's.
+fn why(n: u32) -> Why {
+    match n % 5 {
+        0 => Why::Rule(n as usize),
+        1 => Why::Away {},
+        2 => Why::HandOver { paused_until: at(600) },
+        3 => {
+            Why::Model { name: "m1".to_owned(), prompt_tokens: Some(7), completion_tokens: Some(2), ms: 850 }
+        }
+        _ => Why::Model { name: "m1".to_owned(), prompt_tokens: None, completion_tokens: None, ms: 0 },
     }
 }
 

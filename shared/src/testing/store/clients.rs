@@ -1,21 +1,44 @@
 use super::{MemoryStore, Tables};
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
-use crate::domain::bot::Bot;
+use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::error::StoreError;
 use crate::ports::{
     ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots,
-    ReadClients, ReadGrants, TouchClients, WriteClients, WriteGrants,
+    ReadClients, ReadGrants, SavedBot, TouchClients, WriteBots, WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
     async fn bot(&self, id: &BotId) -> Result<Bot, StoreError> {
         self.run("bot", |tables| Bot {
             id: id.clone(),
+            version: tables.bot_versions.get(id).copied().unwrap_or(0),
             settings: tables.bots.get(id).cloned().unwrap_or_default(),
+        })
+        .await
+    }
+}
+
+impl WriteBots for MemoryStore {
+    async fn save_bot(
+        &self,
+        id: &BotId,
+        settings: &BotSettings,
+        expected: Option<u64>,
+    ) -> Result<SavedBot, StoreError> {
+        self.run("save_bot", |tables| {
+            let version = tables.bot_versions.get(id).copied().unwrap_or(0);
+            if expected.is_some_and(|known| known != version) {
+                let is_again = expected.is_some_and(|known| known + 1 == version)
+                    && tables.bots.get(id) == Some(settings);
+                return if is_again { SavedBot::Saved(version) } else { SavedBot::Changed(version) };
+            }
+            tables.bots.insert(id.clone(), settings.clone());
+            tables.bot_versions.insert(id.clone(), version + 1);
+            SavedBot::Saved(version + 1)
         })
         .await
     }

@@ -8,8 +8,8 @@ use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::message::number_key;
 use crate::error::StoreError;
 use crate::ports::{
-    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, Page, PauseConversations,
-    ReadConversations, ResolveCustomers, TouchConversations,
+    ClaimConversations, ConversationClaim, ListConversations, MarkRecipients, NoteAway, Page,
+    PauseConversations, ReadConversations, ResolveCustomers, SetPauses, TouchConversations,
 };
 
 impl ResolveCustomers for MemoryStore {
@@ -89,6 +89,7 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         last_message_at: touch.at,
         window_ends_at: None,
         paused_until: None,
+        away_at: None,
         marks: RecipientMarks::default(),
     }
 }
@@ -98,6 +99,27 @@ impl PauseConversations for MemoryStore {
         self.run("pause_conversation", |tables| {
             if let Some(known) = tables.conversations.get_mut(id) {
                 known.paused_until = known.paused_until.max(Some(until));
+            }
+        })
+        .await
+    }
+}
+
+impl SetPauses for MemoryStore {
+    async fn set_pause(&self, id: &ConversationId, until: Option<Timestamp>) -> Result<bool, StoreError> {
+        self.run("set_pause", |tables| {
+            let known = tables.conversations.get_mut(id);
+            known.map(|known| known.paused_until = until).is_some()
+        })
+        .await
+    }
+}
+
+impl NoteAway for MemoryStore {
+    async fn note_away(&self, id: &ConversationId, at: Timestamp) -> Result<(), StoreError> {
+        self.run("note_away", |tables| {
+            if let Some(known) = tables.conversations.get_mut(id) {
+                known.away_at = known.away_at.max(Some(at));
             }
         })
         .await

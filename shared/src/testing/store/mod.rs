@@ -38,6 +38,8 @@ use crate::ports::{AccountEvent, Quarantined, SavedResponse};
 pub struct Tables {
     /// Settings that somebody set.
     pub bots: BTreeMap<BotId, BotSettings>,
+    /// How often they were changed by a call.
+    pub bot_versions: BTreeMap<BotId, u64>,
     /// Clients.
     pub clients: BTreeMap<PhoneNumberId, Client>,
     /// Grants.

@@ -29,6 +29,7 @@ impl Desk {
             reply_to: None,
             answer: None,
             sending: None,
+            why: None,
             statuses: Statuses::default(),
             expires_at: None,
         };

@@ -7,7 +7,7 @@ use super::super::Stored;
 use super::super::table::Item;
 use super::super::values::{Millis, RawFields, Seconds, nested, record, shard};
 use super::TABLE;
-use crate::domain::answer::{Answer, NoAnswer};
+use crate::domain::answer::{Answer, NoAnswer, Why};
 use crate::domain::conversation::CustomerNames;
 use crate::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Origin, Sending};
@@ -42,6 +42,7 @@ pub(super) struct Record {
     reply_to: Option<MessageId>,
     #[serde(flatten)]
     answer: AnswerFields,
+    why: Option<Why>,
     #[serde(flatten)]
     sending: SendFields,
     expires_at: Option<Seconds>,
@@ -182,6 +183,7 @@ impl From<&Message> for Record {
             raw: RawFields::from(&message.raw),
             reply_to: message.reply_to.clone(),
             answer: due_fields(message),
+            why: message.why.clone(),
             sending: SendFields::from(message.sending.as_ref()),
             expires_at: message.expires_at.map(Seconds),
         }
@@ -220,6 +222,7 @@ pub(super) fn message(item: Item) -> Stored<Message> {
         raw,
         reply_to: record.reply_to,
         answer: record.answer.into_answer()?,
+        why: record.why,
         sending: record.sending.into_sending()?,
         statuses,
         expires_at: record.expires_at.map(|t| t.0),

@@ -41,6 +41,10 @@ cases! {
         "reply, its token is dead" => reply_dead_token,
         "reply, nobody told how it ended" => unresolved,
         "reply, the model is down" => reply_no_model,
+        "reply, nobody is there" => reply_away,
+        "reply, a person is asked for" => reply_hand_over,
+        "reply, a person is asked for in silence" => reply_hand_over_silently,
+        "reply, the model wants a long history" => reply_long_history,
         "reply, somebody else has the conversation" => reply_busy,
         "reply, its nudge was lost (sweep)" => sweep,
         "send" => send,
@@ -304,6 +308,34 @@ async fn reply_no_model(faults: Faults) -> Ran {
     cloud.begin(&faults);
     cloud.come_to_rest().await;
     end(cloud, &phone).await
+}
+
+/// The answer to a burst, and what follows, under these settings of the bot.
+async fn reply_under(settings: Value, faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop_with_a_burst().await;
+    let settings = serde_json::from_value(settings).expect("settings");
+    cloud.world.store.with(|tables| tables.bots.insert(bot(), settings));
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+async fn reply_away(faults: Faults) -> Ran {
+    let hours = json!({"timeZone": "UTC", "weekly": [], "away": "We are closed."});
+    reply_under(json!({ "businessHours": hours }), faults).await
+}
+
+async fn reply_hand_over(faults: Faults) -> Ran {
+    let hand_over = json!({"keywords": ["anybody"], "minutes": 10_080, "answer": "Somebody comes."});
+    reply_under(json!({ "handOver": hand_over }), faults).await
+}
+
+async fn reply_hand_over_silently(faults: Faults) -> Ran {
+    reply_under(json!({"handOver": {"keywords": ["anybody"], "minutes": 10_080}}), faults).await
+}
+
+async fn reply_long_history(faults: Faults) -> Ran {
+    reply_under(json!({"historyMessages": 50, "burstSeconds": 5}), faults).await
 }
 
 async fn reply_busy(faults: Faults) -> Ran {

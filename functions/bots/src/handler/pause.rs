@@ -1,0 +1,104 @@
+//! Silencing a bot in the conversations with one customer, and letting it answer again.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Request};
+use serde_json::{Value, json};
+use shared::domain::Timestamp;
+use shared::domain::conversation::{CustomerKey, pause_end};
+use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
+use shared::http::{
+    ApiError, Members, Response, StatusCode, json as answer, numbers_of, path_parameter, query_parameter,
+};
+use shared::ports::Clock;
+
+use super::Records;
+
+/// A year. Who wants no answers at all switches the bot off.
+const LONGEST_MINUTES: u64 = 365 * 24 * 60;
+
+/// Any name that the customer is known by; a phone may begin with a plus sign.
+struct Name(CustomerKey);
+
+impl TryFrom<String> for Name {
+    type Error = ();
+    fn try_from(value: String) -> Result<Self, ()> {
+        CustomerKey::try_from(value.trim_start_matches(['+', ' ']).to_owned()).map(Self).map_err(|_| ())
+    }
+}
+
+pub(super) async fn set(
+    store: &impl Records,
+    clock: &impl Clock,
+    bot: &BotId,
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
+    let members = Members::of(request)?;
+    let known = ["until", "minutes", "phoneNumberId"];
+    if let Some(unknown) = members.all().keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(refusal(unknown, "is unknown here"));
+    }
+    let until = pause_end(until(&members, clock.now())?);
+    let phone = match members.optional::<PhoneNumberId>("phoneNumberId")? {
+        Some(phone) => Some(phone),
+        None => query_parameter(request, "phoneNumberId")?,
+    };
+    change(store, bot, request, phone, Some(until)).await
+}
+
+pub(super) async fn end(
+    store: &impl Records,
+    bot: &BotId,
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
+    let phone = query_parameter(request, "phoneNumberId")?;
+    change(store, bot, request, phone, None).await
+}
+
+/// In the conversations of all the bot's numbers with the customer, or of the one that is named.
+async fn change(
+    store: &impl Records,
+    bot: &BotId,
+    request: &Request,
+    phone: Option<PhoneNumberId>,
+    until: Option<Timestamp>,
+) -> Result<Response<Body>, ApiError> {
+    let Name(name) = path_parameter(request, "customer", "customer_not_found")?;
+    let mut items = Vec::new();
+    for phone in numbers_of(store, phone, bot).await? {
+        let Some(key) = store.find_customer(&phone, &name).await? else { continue };
+        let known = store.conversation(&ConversationId::new(&phone, &key)).await?;
+        let Some(known) = known.filter(|known| known.bot_id == *bot) else { continue };
+        if store.set_pause(&known.id, until).await? {
+            let customer = known.customer.best().map(str::to_owned);
+            items.push(json!({"phoneNumberId": phone, "customer": customer, "pausedUntil": until}));
+        }
+    }
+    if items.is_empty() {
+        return Err(ApiError::not_found("customer_not_found"));
+    }
+    tracing::info!(bot.id = %bot, conversations = items.len(), paused = until.is_some(), "a person decided");
+    Ok(answer(StatusCode::OK, &json!({ "items": items })))
+}
+
+fn until(members: &Members, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let given = |name: &str| members.all().get(name).filter(|value| !value.is_null());
+    let latest = now + Duration::from_secs(LONGEST_MINUTES * 60);
+    match (given("until"), given("minutes").map(Value::as_u64)) {
+        (Some(until), None) => {
+            let until: Option<Timestamp> = until.as_str().and_then(|until| until.parse().ok());
+            let until = until.filter(|until| *until > now && *until <= latest);
+            until.ok_or_else(|| refusal("until", "must be a time within the next 365 days (RFC 3339)"))
+        }
+        (None, Some(minutes)) => match minutes {
+            Some(minutes @ 1..=LONGEST_MINUTES) => Ok(now + Duration::from_secs(minutes * 60)),
+            _ => Err(refusal("minutes", &format!("must be a whole number from 1 to {LONGEST_MINUTES}"))),
+        },
+        _ => Err(refusal("until", "must be there, or minutes must be: one of the two")),
+    }
+}
+
+fn refusal(member: &str, problem: &str) -> ApiError {
+    ApiError::bad_request("invalid_member", format!("{member}: {problem}"), format!("Correct {member}."))
+        .with_member("member", member)
+}

@@ -1,0 +1,24 @@
+//! `GET` and `PUT /api/whatsapp/bots/{botId}`: a bot's settings; `PUT` and `DELETE
+//! /api/whatsapp/conversations/{botId}/{customer}/pause`: when it is silent. What they do is in `handler.rs`.
+mod handler;
+
+use lambda_http::{Error, Request, run, service_fn};
+use shared::adapters::aws::Aws;
+use shared::adapters::dynamo::Tables;
+use shared::adapters::system::SystemClock;
+use shared::{config, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let aws = Aws::from_env()?;
+    let store = Tables::new(aws.dynamodb())
+        .bots(config::required("BOTS_TABLE")?)
+        .clients(config::required("CLIENTS_TABLE")?)
+        .conversations(config::required("CONVERSATIONS_TABLE")?);
+    store.warm_up().await;
+    run(service_fn(async |request: Request| {
+        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+    }))
+    .await
+}
