@@ -6,9 +6,6 @@ use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
-};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
@@ -463,117 +460,6 @@ pub trait UnresolvedSends: Send + Sync {
     /// how it ended, or it was claimed anew (nothing changed). Again is `true`: a call whose answer was lost
     /// may be repeated. A status may still resolve it.
     fn give_up_send(&self, id: &MessageId, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
-}
-
-// ---- conversations ---------------------------------------------------------------------------
-
-/// Who the customer is. IAM: `dynamodb:BatchGetItem`, `GetItem`, `PutItem` on conversations.
-pub trait ResolveCustomers: Send + Sync {
-    /// The key of the customer who is known to this client by any of the names; a new customer gets the
-    /// best of them. Names not seen before become aliases. Two copies that meet a new customer at once
-    /// agree. `names` must hold at least one.
-    fn resolve_customer(
-        &self,
-        phone: &PhoneNumberId,
-        names: &CustomerNames,
-    ) -> impl Future<Output = Stored<CustomerKey>> + Send;
-
-    /// The key behind one name, if it is known.
-    fn find_customer(
-        &self,
-        phone: &PhoneNumberId,
-        name: &CustomerKey,
-    ) -> impl Future<Output = Stored<Option<CustomerKey>>> + Send;
-
-    /// Makes `new` another name of the customer known as `old` (number or id changed); nothing if `new`
-    /// is known already.
-    fn add_alias(
-        &self,
-        phone: &PhoneNumberId,
-        old: &CustomerKey,
-        new: &CustomerKey,
-    ) -> impl Future<Output = Stored<()>> + Send;
-}
-
-/// IAM: `dynamodb:UpdateItem` on conversations.
-pub trait TouchConversations: Send + Sync {
-    /// Takes a message into account; creates the conversation if it is new. Times only move forward.
-    fn touch_conversation(&self, touch: &ConversationTouch) -> impl Future<Output = Stored<()>> + Send;
-}
-
-/// IAM: `dynamodb:UpdateItem` on conversations.
-pub trait PauseConversations: Send + Sync {
-    /// Silences the bot in a known conversation until then, unless it is silent for longer already.
-    fn pause_conversation(
-        &self,
-        id: &ConversationId,
-        until: Timestamp,
-    ) -> impl Future<Output = Stored<()>> + Send;
-}
-
-/// IAM: `dynamodb:UpdateItem` on conversations.
-pub trait MarkRecipients: Send + Sync {
-    /// Remembers that Meta said this of the customer at `contact.at`, unless it said so later. A conversation
-    /// that is not known yet begins with it.
-    fn mark_recipient(
-        &self,
-        contact: &ConversationTouch,
-        mark: RecipientMark,
-    ) -> impl Future<Output = Stored<()>> + Send;
-}
-
-/// What became of claiming a conversation.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ConversationClaim {
-    /// It is ours until the time that we asked for.
-    Won(Box<Conversation>),
-    /// Another copy has it until then.
-    Busy(Timestamp),
-    /// There is no such conversation.
-    Unknown,
-}
-
-/// The right to answer in a conversation, one at a time. IAM: `dynamodb:UpdateItem`, `GetItem` on
-/// conversations.
-pub trait ClaimConversations: Send + Sync {
-    /// Claims it until `until` if nobody has it at `now`, not even `owner`: two deliveries of one nudge
-    /// may name the same one.
-    fn claim_conversation(
-        &self,
-        id: &ConversationId,
-        owner: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> impl Future<Output = Stored<ConversationClaim>> + Send;
-
-    /// Gives it back, if `owner` still has it.
-    fn release_conversation(
-        &self,
-        id: &ConversationId,
-        owner: &str,
-    ) -> impl Future<Output = Stored<()>> + Send;
-}
-
-/// Lists of conversations. IAM: `dynamodb:Query` on indexes of conversations, `BatchGetItem` on conversations.
-pub trait ListConversations: Send + Sync {
-    /// Those of one [number](crate::domain::message::number_key), the one with the newest message first. Of a
-    /// moment ago. `before` is the [time key](Conversation::time_key) that the last page ended with; what was
-    /// written to meanwhile is on the first page.
-    fn list_conversations(
-        &self,
-        number: &str,
-        before: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Stored<Page<Conversation>>> + Send;
-
-    /// All names that lead to the customer. Of a moment ago.
-    fn names_of(&self, id: &ConversationId) -> impl Future<Output = Stored<Vec<CustomerKey>>> + Send;
-}
-
-/// IAM: `dynamodb:GetItem` on conversations.
-pub trait ReadConversations: Send + Sync {
-    /// Consistent.
-    fn conversation(&self, id: &ConversationId) -> impl Future<Output = Stored<Option<Conversation>>> + Send;
 }
 
 // ---- everything else that webhooks bring -----------------------------------------------------
