@@ -15,6 +15,8 @@ use shared::ports::{Clock, ListClients, ReadClients, ResolveCustomers};
 
 /// When to stop and answer how far it came: HTTP APIs end a call after 30 seconds.
 const ENOUGH: Duration = Duration::from_secs(20);
+/// Nobody of this name is known.
+const UNKNOWN: &str = "customer_not_found";
 
 /// All records that it uses. IAM: what [`erasure::Records`] names; dynamodb:Query on the index of clients,
 /// GetItem and BatchGetItem on clients, GetItem on conversations.
@@ -35,16 +37,6 @@ impl TryFrom<String> for Cursor {
     }
 }
 
-/// Any name that the customer is known by; a phone may begin with a plus sign.
-struct Name(CustomerKey);
-
-impl TryFrom<String> for Name {
-    type Error = ();
-    fn try_from(value: String) -> Result<Self, ()> {
-        CustomerKey::try_from(value.trim_start_matches(['+', ' ']).to_owned()).map(Self).map_err(|_| ())
-    }
-}
-
 pub(crate) async fn handle(
     store: &impl Records,
     clock: &impl Clock,
@@ -53,7 +45,8 @@ pub(crate) async fn handle(
     let caller = Caller::of(request)?;
     let bot: BotId = path_parameter(request, "botId", "bot_not_found")?;
     caller.check(&bot)?;
-    let Name(name) = path_parameter(request, "customer", "customer_not_found")?;
+    let name: String = path_parameter(request, "customer", UNKNOWN)?;
+    let name = CustomerKey::given(&name).map_err(|_| ApiError::not_found(UNKNOWN))?;
     let cursor = query_parameter::<Cursor>(request, "cursor")?;
     let end = clock.now() + ENOUGH;
     let mut total = Erased::default();
@@ -82,7 +75,7 @@ pub(crate) async fn handle(
         tracing::info!(bot.id = %bot, messages = total.messages, events = total.events, "a customer was erased");
         return Ok(answer(StatusCode::OK, &json!({"done": true, "erased": total, "nextCursor": null})));
     }
-    Err(ApiError::not_found("customer_not_found"))
+    Err(ApiError::not_found(UNKNOWN))
 }
 
 fn more(client: &Client, erased: Erased, position: &str) -> Response<Body> {

@@ -64,7 +64,7 @@ async fn with(
     customer: &str,
     now: Timestamp,
 ) -> Result<Vec<Value>, ApiError> {
-    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else {
+    let Ok(name) = CustomerKey::given(customer) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();

@@ -56,7 +56,7 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
     let Some(customer) = customer else {
         return Ok(phones.map(|phone| Listing::Number(number_key(Some(bot), &phone))).collect());
     };
-    let Ok(name) = CustomerKey::try_from(customer.trim_start_matches(['+', ' ']).to_owned()) else {
+    let Ok(name) = CustomerKey::given(&customer) else {
         return Ok(Vec::new());
     };
     let mut listings = Vec::new();

@@ -134,6 +134,17 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!((&answers[3]["moved"], &answers[3]["fromArchive"]), (&1.into(), &1.into()), "{answers:?}");
     assert!(answers[6]["replayed"].as_u64() > Some(0), "{answers:?}");
 
+    let talks = format!("{}/api/whatsapp/conversations/demo-bakery", stack.info.api_url);
+    let customer = asked["customer"].as_str().unwrap();
+    for call in [
+        http.get(&talks),
+        http.get(format!("{talks}?customer={customer}")),
+        http.delete(format!("{talks}/{customer}")),
+    ] {
+        let status = call.bearer_auth(admin).send().await.unwrap().status();
+        assert_eq!((refusals(&stack.info), status.as_u16()), (Vec::<String>::new(), 200));
+    }
+
     let sim = format!("{}/_sim", stack.info.meta_url);
     let wabas = async || {
         let state: Value = http.get(format!("{sim}/state")).send().await.unwrap().json().await.unwrap();

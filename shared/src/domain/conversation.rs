@@ -82,6 +82,14 @@ fn is_group(s: &str) -> bool {
 }
 
 impl CustomerKey {
+    /// A name as callers give it: a phone may begin with a plus sign, which an address shows as a blank.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if nobody can be called so.
+    pub fn given(name: &str) -> Result<Self, InvalidId> {
+        Self::try_from(name.trim_start_matches(['+', ' ']).to_owned())
+    }
+
     /// A group chat, by Meta's group id.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What the flows need from outside: one trait per capability. A doc on a method is its contract.
 //! A lost race is a value, never an error.
 
+mod conversations;
 mod erase;
 mod graph;
 mod outside;
@@ -8,6 +9,7 @@ mod recovery;
 mod store;
 mod templates;
 
+pub use conversations::*;
 pub use erase::*;
 pub use graph::*;
 pub use outside::*;

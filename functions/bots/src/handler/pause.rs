@@ -17,16 +17,6 @@ use super::Records;
 /// A year. Who wants no answers at all switches the bot off.
 const LONGEST_MINUTES: u64 = 365 * 24 * 60;
 
-/// Any name that the customer is known by; a phone may begin with a plus sign.
-struct Name(CustomerKey);
-
-impl TryFrom<String> for Name {
-    type Error = ();
-    fn try_from(value: String) -> Result<Self, ()> {
-        CustomerKey::try_from(value.trim_start_matches(['+', ' ']).to_owned()).map(Self).map_err(|_| ())
-    }
-}
-
 pub(super) async fn set(
     store: &impl Records,
     clock: &impl Clock,
@@ -63,7 +53,9 @@ async fn change(
     phone: Option<PhoneNumberId>,
     until: Option<Timestamp>,
 ) -> Result<Response<Body>, ApiError> {
-    let Name(name) = path_parameter(request, "customer", "customer_not_found")?;
+    let unknown = || ApiError::not_found("customer_not_found");
+    let name: String = path_parameter(request, "customer", "customer_not_found")?;
+    let name = CustomerKey::given(&name).map_err(|_| unknown())?;
     let mut items = Vec::new();
     for phone in numbers_of(store, phone, bot).await? {
         let Some(key) = store.find_customer(&phone, &name).await? else { continue };
@@ -75,7 +67,7 @@ async fn change(
         }
     }
     if items.is_empty() {
-        return Err(ApiError::not_found("customer_not_found"));
+        return Err(unknown());
     }
     tracing::info!(bot.id = %bot, conversations = items.len(), paused = until.is_some(), "a person decided");
     Ok(answer(StatusCode::OK, &json!({ "items": items })))

@@ -138,8 +138,20 @@ struct Driver {
 }
 
 impl Driver {
-    /// Starts it on a port that the system chooses.
+    /// Starts it on a port that the system chooses. It asks for the same port twice, for both kinds of address,
+    /// and ends where another program was given the second one: then it is started again.
     async fn start() -> anyhow::Result<Self> {
+        const TRIES: usize = 5;
+        for _ in 1..TRIES {
+            if let Some(driver) = Self::try_start().await? {
+                return Ok(driver);
+            }
+        }
+        Self::try_start().await?.context("chromedriver ended before it was ready")
+    }
+
+    /// `None` if it ended at once.
+    async fn try_start() -> anyhow::Result<Option<Self>> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -155,10 +167,10 @@ impl Driver {
             if let Some((_, port)) = line.trim_end_matches('.').rsplit_once("on port ")
                 && line.contains("successfully")
             {
-                return Ok(Self { process, port: port.parse()?, _output: lines });
+                return Ok(Some(Self { process, port: port.parse()?, _output: lines }));
             }
         }
-        bail!("chromedriver ended before it was ready")
+        Ok(None)
     }
 
     /// Asks it to end: unlike a kill, that ends its browsers too.

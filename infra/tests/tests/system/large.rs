@@ -51,8 +51,9 @@ async fn a_large_body_that_cannot_be_parsed_is_kept_whole(world: &World) -> Resu
 
 async fn a_large_change_is_kept_whole(world: &World) -> Result<()> {
     let owner = format!("22890{:07}", world.unique());
-    let thread = json!({"id": "15550100222", "messages": [{"text": {"body": noise(world.unique(), LARGE)}}]});
-    let body = webhook(&owner, "history", &json!({"history": [{"threads": [thread]}]}));
+    let contact = json!({"full_name": noise(world.unique(), LARGE), "phone_number": "15550100222"});
+    let synced = json!({"state_sync": [{"type": "contact", "action": "add", "contact": contact}]});
+    let body = webhook(&owner, "smb_app_state_sync", &synced);
     ensure!(world.deliver(body.clone()).await? == 200, "not taken");
     let change = pieces(&body)?.first().context("one change")?.body();
     let hash = sha256(change.as_bytes());
