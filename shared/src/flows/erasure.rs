@@ -3,9 +3,8 @@
 //! Everything may be cut off and run again: the names, by which the customer is found, go last. What comes
 //! while it runs, or afterwards, is of a new customer, as Meta's repetitions of old webhooks are.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::domain::client::Client;
 use crate::domain::conversation::CustomerKey;
@@ -18,6 +17,7 @@ use crate::ports::{
     ListConversations, ListEvents, ListMessages, Listing, RecordEvents,
 };
 
+use super::mentions::mentions;
 use super::raws::{blob_name, stored_bytes};
 
 /// How many records are read at once.
@@ -213,27 +213,6 @@ async fn forget(blobs: &impl EraseBlobs, raw: &Raw) -> Result<bool, StoreError> 
     let Raw::Parts(list) = raw else { return Ok(false) };
     blobs.erase_parts(&blob_name(&list.sha256), list.count).await?;
     Ok(true)
-}
-
-/// Whether a value names a customer: by phone, by id, or in the id of a message, which holds the phone.
-fn mentions(value: &Value, names: &[CustomerKey]) -> bool {
-    match value {
-        Value::String(text) => names.iter().any(|name| is_name(text, name.as_ref())),
-        Value::Number(number) => names.iter().any(|name| number.to_string() == name.as_ref()),
-        Value::Array(items) => items.iter().any(|item| mentions(item, names)),
-        Value::Object(members) => members
-            .iter()
-            .any(|(key, value)| mentions(value, names) || names.iter().any(|n| n.as_ref() == key)),
-        Value::Null | Value::Bool(_) => false,
-    }
-}
-
-fn is_name(text: &str, name: &str) -> bool {
-    if let Some(encoded) = text.strip_prefix("wamid.") {
-        let decoded = STANDARD.decode(encoded).unwrap_or_default();
-        return decoded.windows(name.len()).any(|window| window == name.as_bytes());
-    }
-    text == name || text.strip_prefix('+').is_some_and(|digits| digits == name)
 }
 
 #[cfg(test)]

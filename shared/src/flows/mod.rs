@@ -2,6 +2,7 @@
 
 pub mod erasure;
 pub mod exchange;
+pub mod export;
 pub mod ingest;
 pub mod offboard;
 pub mod onboard;
@@ -15,6 +16,7 @@ pub mod tokens;
 
 #[cfg(test)]
 mod invariants;
+mod mentions;
 mod raws;
 #[cfg(test)]
 mod simulation;

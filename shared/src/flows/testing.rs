@@ -1,6 +1,7 @@
 //! Flows wired to the fake world, and webhooks as Meta sends them.
 
 mod orders;
+pub(crate) mod shop;
 
 use std::time::Duration;
 
