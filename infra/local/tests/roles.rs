@@ -139,6 +139,7 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     for call in [
         http.get(&talks),
         http.get(format!("{talks}?customer={customer}")),
+        http.get(format!("{talks}/{customer}/export")),
         http.delete(format!("{talks}/{customer}")),
     ] {
         let status = call.bearer_auth(admin).send().await.unwrap().status();

@@ -43,6 +43,19 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     response
 }
 
+/// An answer of JSON lines (jsonlines.org): `lines` are values of JSON, each ended by a line feed.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn json_lines(lines: String) -> Response<Body> {
+    let mut response = Response::new(Body::Text(lines));
+    let headers = response.headers_mut();
+    headers.insert("content-type", "application/jsonl; charset=utf-8".parse().expect("a valid header"));
+    headers.insert("cache-control", "no-store".parse().expect("a valid header"));
+    response
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use lambda_http::Request;

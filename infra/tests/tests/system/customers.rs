@@ -1,14 +1,39 @@
 //! What is kept of a customer, and how it goes.
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Case, World, cases, eventually};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["customers":
+        Beside everything_of_a_customer_can_be_taken_away,
         Beside an_erased_customer_is_unknown_and_may_come_back,
     ]
+}
+
+async fn everything_of_a_customer_can_be_taken_away(world: &World) -> Result<()> {
+    let client = world.client().await?;
+    let (customer, other) = (world.new_customer(), world.new_customer());
+    for name in [&customer, &other] {
+        client.hears(name, &format!("My number is {name}")).await?;
+        client.answers(name, 1).await?;
+        client.settled(name).await?;
+    }
+    let path = format!("/api/whatsapp/conversations/{}/{customer}/export", client.bot);
+    eventually("the lists know the latest", async || {
+        let answer = client.api.get(&path).await?;
+        ensure!(answer.status == 200, "{answer}");
+        let lines: Vec<Value> = answer.text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let told: Vec<&str> = lines.iter().filter_map(|line| line["record"].as_str()).collect();
+        ensure!(told == ["conversation", "message", "message", "end"], "{told:?}");
+        ensure!(lines[1]["direction"] == "outbound" && lines[1]["raw"]["type"] == "text", "{}", lines[1]);
+        ensure!(lines[1]["rawStatuses"].as_array().is_some_and(|all| !all.is_empty()), "{}", lines[1]);
+        ensure!(lines[2]["raw"]["object"] == "whatsapp_business_account", "{}", lines[2]);
+        ensure!(!answer.text.contains(&other), "somebody else's number is in it");
+        Ok(())
+    })
+    .await
 }
 
 async fn an_erased_customer_is_unknown_and_may_come_back(world: &World) -> Result<()> {
