@@ -21,6 +21,7 @@ pub enum Answer {
 
 /// Why a message has no automatic answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoAnswer {
     /// A later message of the same burst got the answer.
