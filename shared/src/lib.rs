@@ -5,6 +5,7 @@
 
 #[cfg(feature = "adapters")]
 pub mod adapters;
+pub mod api;
 pub mod config;
 pub mod domain;
 pub mod error;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_http::{Body, Request};
-use serde_json::json;
+use shared::api::erasure as api;
 use shared::domain::client::Client;
 use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
@@ -73,14 +73,14 @@ pub(crate) async fn handle(
     }
     if found {
         tracing::info!(bot.id = %bot, messages = total.messages, events = total.events, "a customer was erased");
-        return Ok(answer(StatusCode::OK, &json!({"done": true, "erased": total, "nextCursor": null})));
+        return Ok(answer(StatusCode::OK, &api::Erasure { done: true, erased: total, next_cursor: None }));
     }
     Err(ApiError::not_found(UNKNOWN))
 }
 
 fn more(client: &Client, erased: Erased, position: &str) -> Response<Body> {
-    let cursor = format!("{}.{position}", client.phone_number_id);
-    answer(StatusCode::ACCEPTED, &json!({"done": false, "erased": erased, "nextCursor": cursor}))
+    let next_cursor = Some(format!("{}.{position}", client.phone_number_id));
+    answer(StatusCode::ACCEPTED, &api::Erasure { done: false, erased, next_cursor })
 }
 
 #[cfg(test)]

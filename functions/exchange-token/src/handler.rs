@@ -1,11 +1,7 @@
 //! The code becomes a token at once; the answer names the onboarding, never the token.
 
 use lambda_http::{Body, Request};
-use serde_json::{Map, Value, json};
-use shared::domain::grant::TokenFacts;
-use shared::domain::ids::BotId;
-use shared::domain::onboarding::{Claims, Onboarding, SignupEvent};
-use shared::domain::secret::SignupCode;
+use shared::api::onboarding::{ExchangeRequest, Exchanged};
 use shared::flows::exchange::{Exchange, ExchangeError};
 use shared::http::{
     ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
@@ -26,45 +22,15 @@ where
     R: Random,
 {
     let caller = Caller::of_onboarding(request)?;
-    let members = Members::of(request)?;
-    let bot: BotId = members.required("botId")?;
-    caller.check(&bot)?;
-    let code: SignupCode = members.required("code")?;
+    let wanted = ExchangeRequest::of(&Members::of(request)?)?;
+    caller.check(&wanted.bot_id)?;
     let key = RequestKey::of(request, &caller, "exchange-token")?;
     once(exchange.store, exchange.clock, GATEWAY_CLAIM, key.as_ref(), async {
-        let onboarding = exchange.run(&code, &bot, claims(&members)).await.map_err(refusal)?;
-        Ok(answer(StatusCode::OK, &summary(&onboarding)))
+        let ExchangeRequest { bot_id, code, signup } = wanted;
+        let onboarding = exchange.run(&code, &bot_id, signup).await.map_err(refusal)?;
+        Ok(answer(StatusCode::OK, &Exchanged::of(&onboarding)))
     })
     .await
-}
-
-/// What the page knows of the finish event already. It is a hint: what is ill-formed is left out here,
-/// and asked for by onboard-client.
-fn claims(members: &Members) -> Claims {
-    fn hint<T: TryFrom<String>>(signup: &Map<String, Value>, name: &str) -> Option<T> {
-        T::try_from(signup.get(name)?.as_str()?.to_owned()).ok()
-    }
-    let Some(Value::Object(signup)) = members.all().get("signup") else { return Claims::default() };
-    Claims {
-        waba_id: hint(signup, "wabaId"),
-        phone_number_id: hint(signup, "phoneNumberId"),
-        business_id: hint(signup, "businessId"),
-        event: hint::<String>(signup, "event").as_deref().and_then(SignupEvent::parse),
-        ..Claims::default()
-    }
-}
-
-fn summary(onboarding: &Onboarding) -> Value {
-    let facts = onboarding.facts.as_ref();
-    json!({
-        "onboardingId": onboarding.id,
-        "expiresAt": onboarding.expires_at,
-        "grant": {
-            "wabaIds": facts.map(TokenFacts::waba_ids).unwrap_or_default(),
-            "scopes": facts.map(|f| f.scopes.clone()).unwrap_or_default(),
-            "tokenExpiresAt": facts.and_then(|f| f.expires_at),
-        },
-    })
 }
 
 fn refusal(error: ExchangeError) -> ApiError {

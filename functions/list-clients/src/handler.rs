@@ -1,8 +1,7 @@
 //! Pages of clients: all of them for an admin, else those of the caller's bots, bot after bot.
 
 use lambda_http::{Body, Request};
-use serde_json::{Value, json};
-use shared::domain::Timestamp;
+use shared::api::{self, clients::ClientItem};
 use shared::domain::client::Client;
 use shared::domain::ids::{BotId, PhoneNumberId};
 use shared::http::{ApiError, Caller, Limit, Response, StatusCode, json as answer, query_parameter};
@@ -47,8 +46,8 @@ pub(crate) async fn handle(
         }
     };
     let now = clock.now();
-    let items: Vec<Value> = items.iter().map(|client| item(client, now)).collect();
-    Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
+    let items = items.iter().map(|client| ClientItem::of(client, now)).collect();
+    Ok(answer(StatusCode::OK, &api::Page { items, next_cursor: next }))
 }
 
 /// A page across bots. A cursor can only name a bot of the caller's: others are not among `bots`.
@@ -74,52 +73,6 @@ async fn of_bots(
         }
     }
     Ok((items, None))
-}
-
-fn item(client: &Client, now: Timestamp) -> Value {
-    let reason = client.status_reason();
-    let restrictions = client.account.restrictions(client.signed_up_at, now);
-    let warnings = client.account.warnings(client.signed_up_at);
-    let mut item = json!({
-        "id": client.phone_number_id,
-        "botId": client.bot_id,
-        "clientName": client.client_name,
-        "wabaId": client.waba_id,
-        "phoneNumberId": client.phone_number_id,
-        "businessId": client.business_id,
-        "displayPhoneNumber": client.display_phone_number,
-        "verifiedName": client.verified_name(),
-        "nameDecision": client.name_decision().map(|(it, at)| {
-            json!({"decision": it.decision, "name": it.name, "reason": it.reason, "at": at})
-        }),
-        "qualityRating": client.quality_rating(),
-        "messagingLimit": client.messaging_limit(),
-        "status": client.status(),
-        "statusReason": reason.map(|(reason, _)| reason),
-        "statusSince": reason.map(|(_, since)| since),
-        "restrictions": restrictions
-            .iter()
-            .map(|(kind, until)| json!({"type": kind, "until": until}))
-            .collect::<Vec<_>>(),
-        "warnings": warnings
-            .iter()
-            .map(|(kind, detail, at)| json!({"type": kind, "detail": detail, "at": at}))
-            .collect::<Vec<_>>(),
-        "coexistence": client.on_biz_app,
-        "messagesPerSecond": client.messages_per_second(),
-        "onboardingId": client.onboarding_id,
-        "onboardedAt": client.onboarded_at,
-        "lastMessageAt": client.last_message_at,
-        "createdAt": client.created_at,
-        "updatedAt": client.updated_at,
-    });
-    if let Some(pause) = &client.pause {
-        item["pause"] = json!(pause);
-    }
-    if client.reconnect_since.is_some() {
-        item["needsReconnect"] = true.into();
-    }
-    item
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! or those with one customer.
 
 use lambda_http::{Body, Request};
-use serde_json::{Value, json};
+use shared::api::{self, conversations::ConversationItem};
 use shared::domain::Timestamp;
 use shared::domain::conversation::{Conversation, CustomerKey};
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
@@ -50,10 +50,10 @@ pub(crate) async fn handle(
                 pages.push(page);
             }
             let (items, next) = merge(pages, Conversation::time_key, limit);
-            (items.iter().map(|conversation| item(conversation, now)).collect(), next)
+            (items.iter().map(|conversation| ConversationItem::of(conversation, now)).collect(), next)
         }
     };
-    Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
+    Ok(answer(StatusCode::OK, &api::Page { items, next_cursor: next }))
 }
 
 /// The conversations of these numbers with one customer, with all names that the customer is known by.
@@ -63,7 +63,7 @@ async fn with(
     phones: &[PhoneNumberId],
     customer: &str,
     now: Timestamp,
-) -> Result<Vec<Value>, ApiError> {
+) -> Result<Vec<ConversationItem>, ApiError> {
     let Ok(name) = CustomerKey::given(customer) else {
         return Ok(Vec::new());
     };
@@ -75,29 +75,11 @@ async fn with(
         let mut names =
             store.names_of(&conversation.id).await?.into_iter().map(String::from).collect::<Vec<_>>();
         names.sort();
-        let mut item = item(&conversation, now);
-        item["aliases"] = json!(names);
+        let item = ConversationItem::of(&conversation, now).with_aliases(names);
         found.push((conversation.time_key(), item));
     }
     found.sort_by(|(one, _), (other, _)| other.cmp(one));
     Ok(found.into_iter().map(|(_, item)| item).collect())
-}
-
-fn item(conversation: &Conversation, now: Timestamp) -> Value {
-    let marks = &conversation.marks;
-    json!({
-        "botId": conversation.bot_id,
-        "phoneNumberId": conversation.phone_number_id,
-        "customer": conversation.customer.best(),
-        "customerIds": conversation.customer,
-        "groupId": conversation.id.group(),
-        "lastMessageAt": conversation.last_message_at,
-        "windowEndsAt": conversation.window_ends_at,
-        "windowOpen": conversation.window_ends_at.is_some_and(|end| end > now),
-        "pausedUntil": conversation.paused_until.filter(|until| *until > now),
-        "unreachableSince": marks.unreachable_at.filter(|_| conversation.is_unreachable()),
-        "marketingStoppedAt": marks.marketing_stopped_at.filter(|_| marks.refuses_marketing()),
-    })
 }
 
 #[cfg(test)]

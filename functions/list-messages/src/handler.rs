@@ -1,14 +1,11 @@
 //! Pages of messages, newest first: of one number, of one conversation, or of all a bot's numbers.
 
 use lambda_http::{Body, Request};
-use serde_json::{Map, Value, json};
+use shared::api::{self, messages::MessageItem};
 use shared::domain::Timestamp;
-use shared::domain::answer::Answer;
-use shared::domain::content::{line_of, refers_to};
 use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId};
-use shared::domain::message::{Message, Sending, number_key};
-use shared::flows::content_of;
+use shared::domain::message::{Message, number_key};
 use shared::http::{
     ApiError, Caller, Limit, Position, Response, StatusCode, json as answer, merge, numbers, path_parameter,
     query_parameter,
@@ -45,8 +42,8 @@ pub(crate) async fn handle(store: &impl Records, request: &Request) -> Result<Re
         pages.push(page);
     }
     let (items, next) = merge(pages, Message::time_key, limit);
-    let items: Vec<Value> = items.iter().map(item).collect();
-    Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
+    let items = items.iter().map(MessageItem::of).collect();
+    Ok(answer(StatusCode::OK, &api::Page { items, next_cursor: next }))
 }
 
 /// The lists that the page is merged from: one, unless the bot has several numbers and names none.
@@ -66,75 +63,6 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
         }
     }
     Ok(listings)
-}
-
-fn item(message: &Message) -> Value {
-    let content = content_of(message);
-    let kind = message.kind.as_str();
-    let statuses: Map<String, Value> =
-        message.statuses.times().into_iter().map(|(state, at)| (state.to_owned(), json!(at))).collect();
-    let mut item = json!({
-        "messageId": message.id,
-        "wamid": message.wamid,
-        "direction": if message.origin.is_inbound() { "inbound" } else { "outbound" },
-        "origin": message.origin.as_str(),
-        "phoneNumberId": message.phone_number_id,
-        "customer": message.customer.best(),
-        "customerIds": message.customer,
-        "type": kind,
-        "content": content.get(kind),
-        "timestamp": message.at,
-        "statuses": statuses,
-    });
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(|v| !v.is_null()) {
-            item[name] = value;
-        }
-    };
-    if !content.is_null() {
-        set("text", Some(line_of(&content).into()));
-    }
-    set("context", content.get("context").cloned());
-    set("referral", content.get("referral").cloned());
-    set("refersTo", refers_to(&content).map(Value::from));
-    // How far it had got when the client came to us.
-    set("historyStatus", content.pointer("/history_context/status").cloned());
-    set("replyTo", message.reply_to.as_ref().map(|id| json!(id)));
-    set("answer", message.answer.as_ref().map(answer_of));
-    set("why", message.why.as_ref().map(|why| json!(why)));
-    set("sending", message.sending.as_ref().map(|sending| sending_of(sending).into()));
-    set("errors", errors_of(message, &content));
-    set("pricing", message.statuses.pricing());
-    item
-}
-
-fn answer_of(answer: &Answer) -> Value {
-    match answer {
-        Answer::Pending { due_at, attempts } => {
-            json!({"state": "pending", "dueAt": due_at, "attempts": attempts})
-        }
-        Answer::Answered(id) => json!({"state": "answered", "messageId": id}),
-        Answer::None(reason, id) => json!({"state": "none", "reason": reason, "messageId": id}),
-    }
-}
-
-fn sending_of(sending: &Sending) -> &'static str {
-    match sending {
-        Sending::Intended { .. } => "intended",
-        Sending::Accepted => "accepted",
-        Sending::NotSent => "not_sent",
-        Sending::Refused(_) => "refused",
-        Sending::Uncertain => "uncertain",
-    }
-}
-
-/// Meta's errors: of the failed delivery, of the refused call, or on the incoming message itself.
-fn errors_of(message: &Message, content: &Value) -> Option<Value> {
-    let refused = match &message.sending {
-        Some(Sending::Refused(error)) => Some(json!([error])),
-        _ => None,
-    };
-    message.statuses.errors().or(refused).or_else(|| content.get("errors").cloned())
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use lambda_http::http::Method;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
-use serde_json::{Value, json};
-use shared::domain::client::{Client, ClientStatus};
+use serde_json::json;
+use shared::api::onboarding::{OnboardRequest, OnboardingState};
+use shared::domain::client::Client;
 use shared::domain::ids::OnboardingId;
-use shared::domain::onboarding::{Claims, Onboarding, OnboardingStatus, SignupEvent, StepRecord};
-use shared::domain::secret::Pin;
+use shared::domain::onboarding::{Onboarding, OnboardingStatus};
 use shared::error::StoreError;
 use shared::flows::offboard::{self, Offboard};
 use shared::flows::onboard::{Meta, Onboard, Records, refusal_of};
 use shared::http::{
-    ApiError, Caller, GATEWAY_CLAIM, Members, Name, RequestKey, Response, StatusCode, json as answer, once,
+    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
     path_parameter,
 };
 use shared::ports::{Clock, IdempotencyKeys, Random, Seal};
@@ -92,13 +92,11 @@ async fn go_on<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     caller: &Caller,
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
-    let members = Members::of(request)?;
-    let id: String = members.required("onboardingId")?;
-    let (heard, pin) = claims(&members)?;
-    let id = OnboardingId::try_from(id).map_err(|_| ApiError::not_found(NOT_FOUND))?;
+    let wanted = OnboardRequest::of(&Members::of(request)?)?;
+    let id = OnboardingId::try_from(wanted.onboarding_id).map_err(|_| ApiError::not_found(NOT_FOUND))?;
     let onboarding = find(onboard, caller, &id).await?;
     if onboarding.status == OnboardingStatus::Open {
-        onboard.hear(&onboarding, heard, pin).await?;
+        onboard.hear(&onboarding, wanted.claims, wanted.pin).await?;
         onboard.run(&id).await?;
     }
     let onboarding = find(onboard, caller, &id).await?;
@@ -116,19 +114,6 @@ async fn go_on<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
         )
         .with_member("onboardingId", id.as_ref())),
     }
-}
-
-fn claims(members: &Members) -> Result<(Claims, Option<Pin>), ApiError> {
-    let event: Option<String> = members.optional("event")?;
-    let claims = Claims {
-        waba_id: members.optional("wabaId")?,
-        phone_number_id: members.optional("phoneNumberId")?,
-        business_id: members.optional("businessId")?,
-        client_name: members.optional::<Name>("clientName")?.map(String::from),
-        event: event.as_deref().and_then(SignupEvent::parse),
-        pin: None,
-    };
-    Ok((claims, members.optional("pin")?))
 }
 
 /// What a caller did wrong is said by status; what merely has to wait is not.
@@ -161,18 +146,7 @@ async fn show<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     status: StatusCode,
 ) -> Result<Response<Body>, ApiError> {
     let client = client_of(onboard, onboarding).await?;
-    Ok(answer(
-        status,
-        &json!({
-            "onboardingId": onboarding.id,
-            "botId": onboarding.bot_id,
-            "status": onboarding.status,
-            "expiresAt": onboarding.expires_at,
-            "nextTryAt": onboarding.next_try_at,
-            "steps": onboarding.steps.iter().map(step).collect::<Vec<_>>(),
-            "client": client.as_ref().map(client_summary),
-        }),
-    ))
+    Ok(answer(status, &OnboardingState::of(onboarding, client.as_ref())))
 }
 
 async fn client_of<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
@@ -181,36 +155,6 @@ async fn client_of<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
 ) -> Result<Option<Client>, StoreError> {
     let Some(phone) = &onboarding.phone_number_id else { return Ok(None) };
     Ok(onboard.store.client(phone).await?.filter(|client| client.bot_id == onboarding.bot_id))
-}
-
-fn client_summary(client: &Client) -> Value {
-    json!({
-        "id": client.phone_number_id,
-        "phoneNumberId": client.phone_number_id,
-        "wabaId": client.waba_id,
-        "businessId": client.business_id,
-        "clientName": client.client_name,
-        "displayPhoneNumber": client.display_phone_number,
-        "verifiedName": client.verified_name(),
-        "status": client.status(),
-        "ready": client.status() == ClientStatus::Active,
-    })
-}
-
-fn step(record: &StepRecord) -> Value {
-    let mut step = json!({ "name": record.step, "state": record.state, "at": record.at });
-    if !record.proof.is_empty() {
-        step["proof"] = json!(record.proof);
-    }
-    if let Some(cause) = &record.cause {
-        step["cause"] = json!({ "code": cause.code, "detail": cause.detail, "turn": cause.turn });
-        step["action"] = cause.action.as_str().into();
-        if let Some(meta) = &cause.meta {
-            step["cause"]["meta"] =
-                json!({ "code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id });
-        }
-    }
-    step
 }
 
 #[cfg(test)]

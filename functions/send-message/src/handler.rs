@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
+use shared::api::sending::{Choice, Sent, SentStatus};
 use shared::domain::Timestamp;
 use shared::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
@@ -260,13 +261,13 @@ fn restricted(is_template: bool) -> ApiError {
     )
 }
 
-fn window_closed(choices: Vec<Value>) -> ApiError {
+fn window_closed(choices: Vec<Choice>) -> ApiError {
     ApiError::conflict(
         "window_closed",
         "The customer's last message is more than 24 hours old.",
         "Send an approved template instead.",
     )
-    .with_member("choices", choices)
+    .with_member("choices", json!(choices))
 }
 
 fn invalid_message(error: InvalidDraft) -> ApiError {
@@ -286,12 +287,11 @@ fn respond(
     now: Timestamp,
 ) -> Result<Response<Body>, ApiError> {
     let told = |status, word, wamid| {
-        let told = json!({"messageId": order.id, "wamid": wamid, "status": word, "expected": cost});
-        Ok(answer(status, &told))
+        Ok(answer(status, &Sent { message_id: &order.id, wamid, status: word, expected: cost }))
     };
     match delivery {
-        Delivery::Accepted(wamid) => told(StatusCode::OK, "accepted", wamid),
-        Delivery::Uncertain => told(StatusCode::ACCEPTED, "uncertain", None),
+        Delivery::Accepted(wamid) => told(StatusCode::OK, SentStatus::Accepted, wamid),
+        Delivery::Uncertain => told(StatusCode::ACCEPTED, SentStatus::Uncertain, None),
         // Not an answer to keep: whoever makes the call may have died, and then it ends as uncertain.
         Delivery::InProgress(_) => Err(named(order, still_sending())),
         Delivery::NoToken(None) => Err(reconnect()),

@@ -13,6 +13,7 @@ use lambda_http::http::Method;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
+use shared::api::templates::{SyncStatus, SyncedAccount, SyncedAccounts};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::{BotId, PhoneNumberId, TemplateId, WabaId};
 use shared::domain::secret::AccessToken;
@@ -193,18 +194,18 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
             accounts.push(self.synced(waba, synced));
         }
         let status = if complete { StatusCode::OK } else { StatusCode::ACCEPTED };
-        Ok(answer(status, &json!({ "accounts": accounts })))
+        Ok(answer(status, &SyncedAccounts { accounts }))
     }
 
-    fn synced(&self, waba: &WabaId, synced: Synced) -> Value {
+    fn synced(&self, waba: &WabaId, synced: Synced) -> SyncedAccount {
         let (status, error) = match synced {
-            Synced::Complete => ("complete", None),
-            Synced::Begun => ("begun", None),
-            Synced::Busy => ("running", None),
-            Synced::NoClient => ("failed", Some(refusals::reconnect())),
-            Synced::Failed(error) => ("failed", Some(refusals::of_reading(error))),
+            Synced::Complete => (SyncStatus::Complete, None),
+            Synced::Begun => (SyncStatus::Begun, None),
+            Synced::Busy => (SyncStatus::Running, None),
+            Synced::NoClient => (SyncStatus::Failed, Some(refusals::reconnect())),
+            Synced::Failed(error) => (SyncStatus::Failed, Some(refusals::of_reading(error))),
         };
-        json!({"wabaId": waba, "status": status, "error": error.map(|error| error.problem())})
+        SyncedAccount { waba_id: waba.clone(), status, error: error.map(|error| error.problem()) }
     }
 }
 
@@ -215,33 +216,4 @@ fn job(request: &Request) -> Option<String> {
         return None;
     }
     scheduled_job(&serde_json::from_slice(request.body()).ok()?)
-}
-
-/// A template as callers see it.
-fn item(it: &Template) -> Value {
-    let status = it.status.as_ref();
-    let category = it.category.as_ref().map(|known| &known.is);
-    let content = it.content.as_ref().map(|known| &known.is);
-    json!({
-        "id": it.id,
-        "wabaId": it.waba_id,
-        "name": it.name,
-        "language": it.language,
-        "status": status.map(|known| &known.is.word),
-        "statusSince": status.map(|known| known.at),
-        "reason": status.and_then(|known| known.is.reason.as_ref()),
-        "detail": status.and_then(|known| known.is.detail.as_ref()),
-        "advice": status.and_then(|known| known.is.advice.as_ref()),
-        "category": category.map(|category| &category.word),
-        "comingCategory": category.and_then(|category| category.coming.as_ref()).map(|coming| {
-            json!({"category": coming.word, "at": coming.at})
-        }),
-        "quality": it.quality.as_ref().map(|known| &known.is),
-        "components": content.map(|content| &content.components),
-        "parameterFormat": content.and_then(|content| content.parameter_format.as_ref()),
-        "messageSendTtlSeconds": content.and_then(|content| content.ttl_seconds),
-        "createdAt": it.created_at,
-        "updatedAt": it.updated_at,
-        "deletedAt": it.deleted_at(),
-    })
 }

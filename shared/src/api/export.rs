@@ -35,6 +35,7 @@ pub enum Line<'a> {
         phone_number_id: &'a PhoneNumberId,
         /// Field of the webhook, and its event.
         kind: &'a str,
+        /// Meta's time where it told one.
         timestamp: Timestamp,
         /// The webhook, in Meta's form. Null if it is damaged.
         raw: &'a Value,
@@ -74,3 +75,24 @@ impl<'a> Line<'a> {
 #[derive(schemars::JsonSchema)]
 #[schemars(transparent, extend("pattern" = r"^[0-9]{1,64}\.(conversation|messages|events)\..*$"))]
 struct ExportCursor(#[expect(dead_code, reason = "only described")] String);
+
+/// What this file describes.
+#[cfg(feature = "openapi")]
+pub(super) fn operations() -> Vec<super::describe::Operation> {
+    use super::describe::Operation;
+    let path = "/api/whatsapp/conversations/{botId}/{customer}/export";
+    let export = Operation::new("get", path, "exportCustomer", "Tells everything that is kept of a customer")
+        .described("Each line is a value of JSON. A file that ends with the record `end` is complete.")
+        .of_a_bot()
+        .path::<String>(
+            "customer",
+            "Any name of the customer: a phone number or a BSUID.",
+            "customer_not_found",
+        )
+        .query::<PhoneNumberId>("phoneNumberId", "Only under this number.")
+        .query::<ExportCursor>("cursor", "`nextCursor` of the record `more`.")
+        .problem(404, "client_not_found")
+        .problem(400, "phone_number_required")
+        .lines::<Line<'_>>("Records, one a line.");
+    vec![export]
+}

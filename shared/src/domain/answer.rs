@@ -21,6 +21,7 @@ pub enum Answer {
 
 /// Why a message has no automatic answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoAnswer {
     /// A later message of the same burst got the answer.
@@ -81,6 +82,7 @@ impl NoAnswer {
 
 /// Why the bot sent what it sent. Kept on its message.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Why {
     /// The rule at this place, from 0, in the settings as they were then.

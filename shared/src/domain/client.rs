@@ -9,6 +9,7 @@ use super::seal::Sealed;
 
 /// Whether a client can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientStatus {
     /// Its onboarding has not ended.
@@ -23,6 +24,7 @@ pub enum ClientStatus {
 
 /// Why Meta takes no messages of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// Payment is missing or stopped (131042).
@@ -34,6 +36,7 @@ pub enum PauseReason {
 /// A stop of a client's sends, learned from Meta's answers. When it is over, one send finds out whether
 /// the cause is mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Pause {
     /// Why.
     pub reason: PauseReason,

@@ -11,6 +11,7 @@ pub const SERVICE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The names under which a customer was seen. Of a person at least one of the first two is there.
 #[derive(Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerNames {
     /// Phone; absent for people with a username.

@@ -9,10 +9,13 @@ use sha2::{Digest, Sha256};
 #[error("not a valid {0}")]
 pub struct InvalidId(pub &'static str);
 
+/// The pattern of an id (ECMA-262, as in JSON Schema) is what the API description shows; every text that matches it
+/// is valid, and every valid one matches it.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr, $pattern:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(extend("pattern" = $pattern)))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -66,6 +69,16 @@ fn is_meta_id(s: &str) -> bool {
     !s.is_empty() && s.len() <= 64 && s.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Some texts are bounded in bytes, which a pattern cannot say: it says what is shorter in any language.
+#[cfg(feature = "openapi")]
+const TEXT_512: &str = r"^[^\x00-\x1f\x7f-\x9f]{1,512}$";
+#[cfg(feature = "openapi")]
+const TEXT_1000: &str = r"^[^\x00-\x1f\x7f-\x9f]{1,1000}$";
+#[cfg(feature = "openapi")]
+const META_ID: &str = "^[0-9]{1,64}$";
+#[cfg(feature = "openapi")]
+const NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+
 fn is_name(s: &str, longest: usize) -> bool {
     !s.is_empty()
         && s.len() <= longest
@@ -74,67 +87,67 @@ fn is_name(s: &str, longest: usize) -> bool {
 
 id! {
     /// The partner's own id for one customer account in its product; tenancy is by bot.
-    BotId, |s| is_name(s, 64)
+    BotId, |s| is_name(s, 64), NAME
 }
 id! {
     /// A WhatsApp Business Account, today the Messaging Account of the same id.
-    WabaId, |s| is_meta_id(s)
+    WabaId, |s| is_meta_id(s), META_ID
 }
 id! {
     /// A business phone number, as Meta names it in paths (not the number itself).
-    PhoneNumberId, |s| is_meta_id(s)
+    PhoneNumberId, |s| is_meta_id(s), META_ID
 }
 id! {
     /// A business portfolio.
-    BusinessId, |s| is_meta_id(s)
+    BusinessId, |s| is_meta_id(s), META_ID
 }
 id! {
     /// A credit allocation, the proof that our credit line pays for a client.
-    AllocationId, |s| is_meta_id(s)
+    AllocationId, |s| is_meta_id(s), META_ID
 }
 id! {
     /// One message, as WhatsApp names it: usually `wamid.` and an opaque tail; no form and no length
     /// is promised, so only what would not fit a key is refused.
-    Wamid, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control)
+    Wamid, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control), TEXT_1000
 }
 id! {
     /// A customer's business-scoped user id: two-letter country, dot, up to 128 letters or digits
     /// (`GB.ENT.…` for the parent id). Opaque and case-sensitive.
     Bsuid, |s| s.len() > 3 && s.len() <= 160 && s.as_bytes()[..2].iter().all(u8::is_ascii_uppercase)
-        && s.as_bytes()[2] == b'.' && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+        && s.as_bytes()[2] == b'.' && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'), r"^[A-Z]{2}\.[A-Za-z0-9.]{1,157}$"
 }
 id! {
     /// A customer's phone number in Meta's form: digits only. Shown by its last two digits.
-    WaId, |s| (5..=20).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())
+    WaId, |s| (5..=20).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()), "^[0-9]{5,20}$"
 }
 id! {
     /// One onboarding. Made from the signup code's hash, so that the same code finds it again.
-    OnboardingId, |s| s.starts_with("ob_") && is_name(s, 64)
+    OnboardingId, |s| s.starts_with("ob_") && is_name(s, 64), "^ob_[A-Za-z0-9_-]{0,61}$"
 }
 id! {
     /// The undoing of one onboarding.
-    OffboardingId, |s| s.starts_with("off_") && is_name(s, 68)
+    OffboardingId, |s| s.starts_with("off_") && is_name(s, 68), "^off_[A-Za-z0-9_-]{0,64}$"
 }
 id! {
     /// What one client business granted to one bot: `{botId}.{businessId}`.
-    GrantId, |s| s.len() <= 160 && s.split_once('.').is_some_and(|(bot, business)| is_name(bot, 64) && is_meta_id(business))
+    GrantId, |s| s.len() <= 160 && s.split_once('.').is_some_and(|(bot, business)| is_name(bot, 64) && is_meta_id(business)), r"^[A-Za-z0-9_-]{1,64}\.[0-9]{1,64}$"
 }
 id! {
     /// A message template in one language.
-    TemplateId, |s| is_meta_id(s)
+    TemplateId, |s| is_meta_id(s), META_ID
 }
 id! {
     /// The name that a template's languages share. Meta allows lower-case letters, digits and underscores in new
     /// ones (template management, 2026); only what would not fit a key is refused.
-    TemplateName, |s| !s.is_empty() && s.len() <= 512 && !s.contains(char::is_control)
+    TemplateName, |s| !s.is_empty() && s.len() <= 512 && !s.contains(char::is_control), TEXT_512
 }
 id! {
     /// One message in our records: the wamid of an incoming one, our own intent id of an outgoing one.
-    MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control)
+    MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control), TEXT_1000
 }
 id! {
     /// One client and one customer: `{phoneNumberId}.{customer}`.
-    ConversationId, |s| s.len() <= 300 && s.split_once('.').is_some_and(|(phone, rest)| is_meta_id(phone) && !rest.is_empty())
+    ConversationId, |s| s.len() <= 300 && s.split_once('.').is_some_and(|(phone, rest)| is_meta_id(phone) && !rest.is_empty()), r"^[0-9]{1,64}\..{1,298}$"
 }
 
 shown!(

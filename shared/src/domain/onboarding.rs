@@ -16,6 +16,7 @@ pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The steps, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// The code became a business token, sealed and stored.
@@ -55,6 +56,7 @@ impl Step {
 
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Its turn has not come.
@@ -71,6 +73,7 @@ pub enum StepState {
 
 /// Who can make a failed step succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
     /// We try again by ourselves.
@@ -143,6 +146,7 @@ pub struct StepRecord {
 
 /// How the whole stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnboardingStatus {
     /// Steps are open; it goes on.

@@ -59,6 +59,7 @@ pub struct Windows {
 
 /// How the window stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
     /// The customer wrote within 24 hours.
@@ -73,6 +74,7 @@ pub enum Window {
 
 /// What is expected. What Meta says in the message's status counts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {
     /// In the words of `pricing.category` of statuses; `None` = a template whose category we do not know.

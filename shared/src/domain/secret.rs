@@ -6,11 +6,12 @@ use subtle::ConstantTimeEq;
 use super::ids::InvalidId;
 
 macro_rules! secret {
-    ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr, $pattern:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(extend("pattern" = $pattern)))]
         #[serde(try_from = "String")]
-        pub struct $name(SecretString);
+        pub struct $name(#[cfg_attr(feature = "openapi", schemars(with = "String"))] SecretString);
 
         impl TryFrom<String> for $name {
             type Error = InvalidId;
@@ -35,29 +36,29 @@ fn fits_a_header(s: &str) -> bool {
 
 secret! {
     /// A business token or our system user token: visible ASCII, so that it fits in a header.
-    AccessToken, |s| fits_a_header(s)
+    AccessToken, |s| fits_a_header(s), "^[!-~]{1,4096}$"
 }
 secret! {
     /// The app secret: key of webhook signatures and of `appsecret_proof`.
-    AppSecret, |s| fits_a_header(s)
+    AppSecret, |s| fits_a_header(s), "^[!-~]{1,4096}$"
 }
 secret! {
     /// The word that Meta repeats in the verification handshake.
-    VerifyToken, |s| fits_a_header(s)
+    VerifyToken, |s| fits_a_header(s), "^[!-~]{1,4096}$"
 }
 secret! {
     /// The code that Embedded Signup hands to the page: lives 30 s, works once
     /// (Meta, Embedded Signup implementation, 2026-06-28).
-    SignupCode, |s| fits_a_header(s)
+    SignupCode, |s| fits_a_header(s), "^[!-~]{1,4096}$"
 }
 secret! {
     /// A two-step verification PIN: exactly six digits, kept as text
     /// (Meta, registration of business phone numbers, 2026-09).
-    Pin, |s| s.len() == 6 && s.bytes().all(|b| b.is_ascii_digit())
+    Pin, |s| s.len() == 6 && s.bytes().all(|b| b.is_ascii_digit()), "^[0-9]{6}$"
 }
 secret! {
     /// The key of the language model's endpoint.
-    ModelKey, |s| fits_a_header(s)
+    ModelKey, |s| fits_a_header(s), "^[!-~]{1,4096}$"
 }
 
 impl VerifyToken {

@@ -55,6 +55,7 @@ impl<T> Records for T where
 
 /// What was erased, by number of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Erased {
     /// Messages of both directions, each with its statuses.
     pub messages: usize,

@@ -12,6 +12,7 @@ pub const MOST_NUMBERS: usize = 20;
 
 /// A position in a list; it names a time and an id and nothing of anybody else's.
 #[derive(Debug)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(extend("pattern" = "^[0-9]{15}#.{1,250}$")))]
 pub struct Position(pub String);
 
 impl TryFrom<String> for Position {

@@ -16,7 +16,7 @@ pub use caller::Caller;
 pub use idempotency::{GATEWAY_CLAIM, RequestKey, once};
 pub use lists::{MOST_NUMBERS, Position, merge, numbers, numbers_of};
 pub use parameters::{Limit, Members, Name, header, path_parameter, query_parameter};
-pub use problem::{ApiError, PROBLEM};
+pub use problem::{ApiError, MetaRefusal, PROBLEM, Problem};
 
 /// What a function gives back to the runtime: never an error, so that no error text leaves the function.
 ///

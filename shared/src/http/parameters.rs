@@ -101,6 +101,11 @@ fn invalid_member(name: &str) -> ApiError {
 
 /// A text of a caller's: not empty, bounded, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(transparent, extend("pattern" = r"^[^\x00-\x1f\x7f-\x9f]{0,100}[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]{0,99}$"))
+)]
 pub struct Name(String);
 
 impl TryFrom<String> for Name {
@@ -153,6 +158,11 @@ pub fn query_parameter<T: TryFrom<String>>(request: &Request, name: &str) -> Res
 
 /// How many items a page of a list has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(inline, extend("minimum" = 1, "maximum" = 100, "default" = 50))
+)]
 pub struct Limit(usize);
 
 impl Limit {
@@ -195,7 +205,7 @@ mod tests {
         let members = Members::of(&request(&json!({}), "{\"botId\":\"top/secret\",\"code\":{}}")).unwrap();
         let error = members.required::<BotId>("botId").unwrap_err();
         assert_eq!(error.code(), "invalid_member");
-        assert!(!error.problem().to_string().contains("secret"));
+        assert!(!json!(error.problem()).to_string().contains("secret"));
         assert_eq!(members.required::<BotId>("code").unwrap_err().code(), "invalid_member");
         assert_eq!(members.required::<BotId>("other").unwrap_err().code(), "missing_member");
         assert_eq!(members.flag("code").unwrap_err().code(), "invalid_member");

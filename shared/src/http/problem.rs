@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use lambda_http::Body;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Response, StatusCode};
+use super::{Response, StatusCode, json};
 use crate::domain::meta_error::MetaError;
 use crate::error::{Chain, Source, StoreError};
 
@@ -15,10 +16,10 @@ pub const PROBLEM: &str = "application/problem+json";
 
 /// Why a request has no good answer, for the caller; with its cause, for the log.
 #[derive(Debug)]
-pub struct ApiError(Box<Problem>);
+pub struct ApiError(Box<Refusal>);
 
 #[derive(Debug)]
-struct Problem {
+struct Refusal {
     status: StatusCode,
     code: String,
     detail: String,
@@ -30,9 +31,92 @@ struct Problem {
     source: Option<Source>,
 }
 
+/// A refusal, as the caller reads it (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub struct Problem {
+    /// `urn:switchboard:problem:` and the code.
+    r#type: String,
+    /// The status' name.
+    title: &'static str,
+    status: u16,
+    /// What happened, for a person.
+    detail: String,
+    /// Stable: branch on this.
+    code: String,
+    /// Whether the same request may succeed later as it is.
+    retryable: bool,
+    /// What the caller can do about it.
+    action: String,
+    /// What Meta said, where Meta refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Option<MetaRefusal<'static>>"))]
+    meta: Option<Value>,
+    #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schemars(with = "ProblemMembers"))]
+    members: Map<String, Value>,
+}
+
+/// What a problem may have besides.
+#[cfg(feature = "openapi")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only described")]
+struct ProblemMembers {
+    /// The member of the body that was refused, never its value.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    member: Option<String>,
+    /// The parameter of the query that was refused, never its value.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// The onboarding that it is about.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    onboarding_id: Option<crate::domain::ids::OnboardingId>,
+    /// The message that it is about; the list of messages has it.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    message_id: Option<crate::domain::ids::MessageId>,
+    /// With `window_closed`: when the customer service window ended, where Switchboard knew.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    window_ended_at: Option<crate::domain::Timestamp>,
+    /// With `window_closed`: approved templates that may be sent instead.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    choices: Option<Vec<crate::api::sending::Choice>>,
+    /// With `client_not_active`: what an event of Meta's said.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    status_reason: Option<String>,
+    /// With `client_paused`: why.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    reason: Option<crate::domain::client::PauseReason>,
+    /// With `client_paused`: since when.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    since: Option<crate::domain::Timestamp>,
+    /// With `client_paused` and `client_restricted`: until when.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    until: Option<crate::domain::Timestamp>,
+}
+
+/// What Meta refused with.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "MetaRefusal"))]
+#[serde(rename_all = "camelCase")]
+pub struct MetaRefusal<'a> {
+    code: i64,
+    subcode: Option<i64>,
+    /// For Meta's support.
+    fbtrace_id: Option<&'a str>,
+}
+
+impl<'a> MetaRefusal<'a> {
+    /// What is shown of an error of Meta's.
+    #[must_use]
+    pub fn of(error: &'a MetaError) -> Self {
+        Self { code: error.code, subcode: error.subcode, fbtrace_id: error.fbtrace_id.as_deref() }
+    }
+}
+
 impl ApiError {
     fn new(status: StatusCode, code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
-        Self(Box::new(Problem {
+        Self(Box::new(Refusal {
             status,
             code: code.to_owned(),
             detail: detail.into(),
@@ -181,24 +265,19 @@ impl ApiError {
 
     /// The answer's body.
     #[must_use]
-    pub fn problem(&self) -> Value {
-        let mut problem = json!({
-            "type": format!("urn:switchboard:problem:{}", self.0.code),
-            "title": self.0.status.canonical_reason().unwrap_or("Error"),
-            "status": self.0.status.as_u16(),
-            "detail": self.0.detail,
-            "code": self.0.code,
-            "retryable": self.0.retryable,
-            "action": self.0.action,
-        });
-        if let Some(meta) = &self.0.meta {
-            problem["meta"] =
-                json!({"code": meta.code, "subcode": meta.subcode, "fbtraceId": meta.fbtrace_id});
+    pub fn problem(&self) -> Problem {
+        let it = &self.0;
+        Problem {
+            r#type: format!("urn:switchboard:problem:{}", it.code),
+            title: it.status.canonical_reason().unwrap_or("Error"),
+            status: it.status.as_u16(),
+            detail: it.detail.clone(),
+            code: it.code.clone(),
+            retryable: it.retryable,
+            action: it.action.clone(),
+            meta: it.meta.as_ref().map(|meta| serde_json::json!(MetaRefusal::of(meta))),
+            members: it.members.clone(),
         }
-        for (name, value) in &self.0.members {
-            problem[name] = value.clone();
-        }
-        problem
     }
 
     pub(super) fn log(&self) {
@@ -219,11 +298,9 @@ impl ApiError {
     /// Never: the headers are valid.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::Text(self.problem().to_string()));
-        *response.status_mut() = self.0.status;
+        let mut response = json(self.0.status, &self.problem());
         let headers = response.headers_mut();
         headers.insert("content-type", PROBLEM.parse().expect("a valid header"));
-        headers.insert("cache-control", "no-store".parse().expect("a valid header"));
         if let Some(pause) = self.0.retry_after {
             headers.insert("retry-after", pause.as_secs().into());
         }
@@ -270,7 +347,8 @@ mod tests {
             fbtrace_id: Some("F".to_owned()),
             is_transient: false,
         };
-        let problem = ApiError::conflict("window_closed", "d", "a").with_meta(&meta).problem();
+        let problem =
+            serde_json::json!(ApiError::conflict("window_closed", "d", "a").with_meta(&meta).problem());
         for member in ["type", "title", "status", "detail", "code", "retryable", "action"] {
             assert!(problem.get(member).is_some(), "{member}");
         }

@@ -1,3 +1,4 @@
+use serde_json::json;
 use shared::domain::conversation::{ConversationTouch, CustomerNames};
 use shared::ports::TouchConversations;
 use shared::testing::{Fault, Sample, World, answered, refused};

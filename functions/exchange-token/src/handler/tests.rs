@@ -1,4 +1,6 @@
+use serde_json::{Value, json};
 use shared::domain::ids::OnboardingId;
+use shared::domain::onboarding::SignupEvent;
 use shared::testing::{Fault, GraphFault, Sample, SignedUp, World, answered, refusal as meta_error, refused};
 
 use super::*;

@@ -1,3 +1,4 @@
+use serde_json::json;
 use shared::domain::client::{Pause, PauseReason};
 use shared::testing::{Fault, Sample, World, answered, refused};
 

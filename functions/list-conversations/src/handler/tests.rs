@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use shared::domain::client::Client;
 use shared::domain::conversation::{ConversationTouch, CustomerNames, RecipientMark};
 use shared::ports::{MarkRecipients, TouchConversations};

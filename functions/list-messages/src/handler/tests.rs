@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use shared::domain::answer::{NoAnswer, Why};
+use serde_json::{Value, json};
+use shared::domain::answer::{Answer, NoAnswer, Why};
 use shared::domain::client::Client;
 use shared::domain::conversation::CustomerNames;
 use shared::domain::ids::MessageId;
-use shared::domain::message::Origin;
+use shared::domain::message::{Origin, Sending};
 use shared::domain::raw::Raw;
 use shared::domain::status::{StatusFact, StatusKey, Statuses};
 use shared::http::MOST_NUMBERS;

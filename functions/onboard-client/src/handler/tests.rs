@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use serde_json::Value;
 use shared::domain::ids::BotId;
+use shared::domain::onboarding::Claims;
 use shared::flows::exchange::Exchange;
 use shared::flows::onboard::{Partner, Settings};
 use shared::testing::{Fault, GraphFault, Sample, SignedUp, World, answered, refused};

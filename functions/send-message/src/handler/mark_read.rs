@@ -1,7 +1,7 @@
 //! `POST /api/whatsapp/mark-read`: the customer sees that their message was read, and that somebody writes.
 
 use lambda_http::{Body, Request};
-use serde_json::json;
+use shared::api::sending::{MarkReadRequest, Success};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::{BotId, MessageId, PhoneNumberId, Wamid};
 use shared::domain::meta_error::{MetaError, Remedy};
@@ -25,22 +25,19 @@ where
 {
     pub(super) async fn mark_read(&self, request: &Request) -> Result<Response<Body>, ApiError> {
         let caller = Caller::of(request)?;
-        let members = Members::of(request)?;
-        let bot: BotId = members.required("botId")?;
-        caller.check(&bot)?;
+        let wanted = MarkReadRequest::of(&Members::of(request)?)?;
+        caller.check(&wanted.bot_id)?;
         let key = RequestKey::of(request, &caller, "mark-read")?;
         let (store, clock) = (self.sender.store, self.sender.clock);
-        once(store, clock, GATEWAY_CLAIM, key.as_ref(), self.give_receipt(&bot, &members)).await
+        once(store, clock, GATEWAY_CLAIM, key.as_ref(), self.give_receipt(wanted)).await
     }
 
-    async fn give_receipt(&self, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
-        let id: MessageId = members.required("messageId")?;
-        let phone: Option<PhoneNumberId> = members.optional("phoneNumberId")?;
-        let typing = members.flag("typing")?;
-        let (client, wamid) = self.received(bot, phone, &id).await?;
+    async fn give_receipt(&self, wanted: MarkReadRequest) -> Result<Response<Body>, ApiError> {
+        let MarkReadRequest { bot_id, message_id, phone_number_id, typing } = wanted;
+        let (client, wamid) = self.received(&bot_id, phone_number_id, &message_id).await?;
         let receipt = self.sender.mark_read(&client, &wamid, typing).await?;
         match receipt {
-            Receipt::Given => Ok(answer(StatusCode::OK, &json!({"success": true}))),
+            Receipt::Given => Ok(answer(StatusCode::OK, &Success { success: true })),
             Receipt::Held(held) => Err(waits(&held, self.sender.clock.now())),
             Receipt::NotGiven { pause, error } => Err(not_given(pause, error.as_ref())),
             Receipt::NoToken(None) => Err(reconnect()),

@@ -1,7 +1,7 @@
 //! What our records of templates add: choices outside the window, and consent to marketing. They may lag behind Meta,
 //! so they refuse nothing that Meta may take: of an unknown, paused or rejected template, Meta is the judge.
 
-use serde_json::{Value, json};
+use shared::api::sending::Choice;
 use shared::domain::client::Client;
 use shared::domain::conversation::Conversation;
 use shared::domain::draft::Draft;
@@ -28,21 +28,21 @@ where
     R: Random,
 {
     /// Approved templates that may be sent instead. Without them the refusal is the same.
-    pub(super) async fn choices(&self, client: &Client) -> Vec<Value> {
+    pub(super) async fn choices(&self, client: &Client) -> Vec<Choice> {
         self.approved(client).await.unwrap_or_else(|error| {
             tracing::warn!(error = %Chain(&error), "no templates are offered");
             Vec::new()
         })
     }
 
-    async fn approved(&self, client: &Client) -> Result<Vec<Value>, StoreError> {
+    async fn approved(&self, client: &Client) -> Result<Vec<Choice>, StoreError> {
         let mut choices = Vec::new();
         let mut after: Option<TemplateId> = None;
         for _ in 0..MOST_READS {
             let page = self.sender.store.templates_on(&client.waba_id, after.as_ref(), AT_ONCE).await?;
             let approved = page.items.iter().filter(|it| it.has_status(APPROVED)).map(|it| {
-                let category = it.category.as_ref().map(|known| &known.is.word);
-                json!({"name": it.name, "language": it.language, "category": category})
+                let category = it.category.as_ref().map(|known| known.is.word.clone());
+                Choice { name: it.name.clone().into(), language: it.language.clone(), category }
             });
             choices.extend(approved);
             after = page.next.and_then(|next| next.parse().ok());

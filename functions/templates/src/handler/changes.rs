@@ -2,7 +2,8 @@
 //! the list complete it.
 
 use lambda_http::{Body, Request};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use shared::api::templates::{Deleted, TemplateItem};
 use shared::domain::Timestamp;
 use shared::domain::client::Client;
 use shared::domain::ids::{BotId, PhoneNumberId, TemplateId, TemplateName};
@@ -14,7 +15,7 @@ use shared::http::{
 };
 use shared::ports::{Clock, Seal, TemplateGraph};
 
-use super::{Desk, Records, item, refusals};
+use super::{Desk, Records, refusals};
 
 const CATEGORIES: [&str; 3] = ["AUTHENTICATION", "MARKETING", "UTILITY"];
 /// Members that are ours, and what Meta calls them.
@@ -59,7 +60,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         ];
         let known = Template::named(&client.waba_id, &created.id, &name, &language, self.clock.now());
         let it = self.record(known, at, facts.into_iter().flatten().map(|fact| (Source::Shown, fact))).await;
-        Ok(answer(StatusCode::CREATED, &item(&it)))
+        Ok(answer(StatusCode::CREATED, &TemplateItem::of(&it)))
     }
 
     pub(super) async fn edit(&self, bot: &BotId, request: &Request) -> Result<Response<Body>, ApiError> {
@@ -79,7 +80,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         let it = self.record(it, at, facts).await;
         // Meta reviews it again: how it stands then comes by webhook, or is read.
         self.ask_for_sync(&it.waba_id).await;
-        Ok(answer(StatusCode::OK, &item(&it)))
+        Ok(answer(StatusCode::OK, &TemplateItem::of(&it)))
     }
 
     pub(super) async fn unpause(&self, bot: &BotId, request: &Request) -> Result<Response<Body>, ApiError> {
@@ -88,7 +89,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         let unpaused = self.graph.unpause_template(&it.id, &token).await;
         self.done(&client, unpaused).await?;
         self.ask_for_sync(&it.waba_id).await;
-        Ok(answer(StatusCode::OK, &item(&it)))
+        Ok(answer(StatusCode::OK, &TemplateItem::of(&it)))
     }
 
     pub(super) async fn delete(&self, bot: &BotId, request: &Request) -> Result<Response<Body>, ApiError> {
@@ -113,8 +114,8 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
             let gone = [(Source::Gone, Fact::Status(Status::of(DELETED)))];
             self.record(it.clone(), now, gone).await;
         }
-        let ids: Vec<&TemplateId> = known.iter().map(|it| &it.id).collect();
-        Ok(answer(StatusCode::OK, &json!({"name": name, "wabaId": client.waba_id, "deleted": ids})))
+        let deleted = known.iter().map(|it| &it.id).collect();
+        Ok(answer(StatusCode::OK, &Deleted { name: &name, waba_id: &client.waba_id, deleted }))
     }
 
     /// What came of a call. A token that Meta refuses is read again the next time; what may have happened is looked up.
@@ -158,10 +159,11 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
     }
 }
 
-/// The members that are Meta's, under Meta's names.
+/// The members that are Meta's, under Meta's names. One that is null counts as missing, as everywhere.
 fn for_meta(members: &Map<String, Value>) -> Map<String, Value> {
-    let ours = |name: &&String| !["botId", "phoneNumberId"].contains(&name.as_str());
-    let names = members.keys().filter(ours);
+    let is_for_meta =
+        |name: &&String| !["botId", "phoneNumberId"].contains(&name.as_str()) && !members[*name].is_null();
+    let names = members.keys().filter(is_for_meta);
     let meta = |name: &String| {
         NAMES.iter().find(|(ours, _)| ours == name).map_or(name.clone(), |(_, it)| (*it).to_owned())
     };

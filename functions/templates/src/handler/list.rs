@@ -1,13 +1,13 @@
 //! Pages of templates: account after account, by id.
 
 use lambda_http::{Body, Request};
-use serde_json::{Value, json};
+use shared::api::{self, templates::TemplateItem};
 use shared::domain::ids::{BotId, PhoneNumberId, TemplateId, WabaId};
 use shared::domain::template::{DELETED, Template};
 use shared::http::{ApiError, Limit, Response, StatusCode, json as answer, query_parameter};
 use shared::ports::{Clock, Seal, TemplateGraph};
 
-use super::{Desk, Records, item};
+use super::{Desk, Records};
 
 /// Templates that are read at once.
 const AT_ONCE: usize = 100;
@@ -68,8 +68,8 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         let wabas = self.clients(bot, only.as_ref()).await?.into_iter().map(|client| client.waba_id);
         let wabas = wabas.filter(|waba| cursor.as_ref().is_none_or(|cursor| *waba >= cursor.waba)).collect();
         let (items, next) = self.page(wabas, cursor, &filter, limit).await?;
-        let items: Vec<Value> = items.iter().map(item).collect();
-        Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
+        let items = items.iter().map(TemplateItem::of).collect();
+        Ok(answer(StatusCode::OK, &api::Page { items, next_cursor: next }))
     }
 
     async fn page(

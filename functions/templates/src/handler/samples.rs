@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{Body, Request};
-use serde_json::json;
+use shared::api::templates::Sample;
 use shared::domain::ids::{BotId, PhoneNumberId};
 use shared::http::{ApiError, Members, Name, Response, StatusCode, json as answer};
 use shared::ports::{Clock, SampleFile, Seal, TemplateGraph};
@@ -35,6 +35,6 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         let token = self.token(&client).await?;
         let file = SampleFile { name: &name, mime_type: &mime_type, bytes: &bytes };
         let handle = self.graph.upload_sample(file, &token).await.map_err(refusals::of_reading)?;
-        Ok(answer(StatusCode::OK, &json!({ "handle": handle })))
+        Ok(answer(StatusCode::OK, &Sample { handle }))
     }
 }

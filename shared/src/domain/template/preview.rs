@@ -73,6 +73,7 @@ fn list<'v>(value: Option<&'v Value>, member: &str) -> &'v [Value] {
 
 /// What a customer would see.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
     /// `{format, text}`, or `{format}` and an object of the format's name.
