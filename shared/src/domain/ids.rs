@@ -77,6 +77,11 @@ id! {
     BotId, |s| is_name(s, 64)
 }
 id! {
+    /// What bots call a language model of the deployment.
+    ModelName, |s| !s.is_empty() && s.len() <= 64
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+id! {
     /// A WhatsApp Business Account, today the Messaging Account of the same id.
     WabaId, |s| is_meta_id(s)
 }
@@ -150,6 +155,7 @@ shown!(
     GrantId,
     TemplateId,
     TemplateName,
+    ModelName,
     MessageId
 );
 
