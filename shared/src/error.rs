@@ -98,9 +98,6 @@ pub enum ModelError {
         /// HTTP status.
         status: u16,
     },
-    /// It answered without text.
-    #[error("the language model answered without text")]
-    Empty,
 }
 
 /// A setting is missing or of the wrong form. Stops the function at its start.

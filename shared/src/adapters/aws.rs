@@ -80,6 +80,16 @@ impl Aws {
         Self { config: config.build() }
     }
 
+    /// The region of this function.
+    pub(super) fn region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
+
+    /// What requests are signed with.
+    pub(super) fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.config.credentials_provider()
+    }
+
     /// A client of DynamoDB.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {

@@ -2,6 +2,7 @@
 
 use super::Timestamp;
 use super::ids::MessageId;
+use super::money::Usd;
 
 /// The state of the automatic answer to one incoming message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum NoAnswer {
     NotLive,
     /// The client cannot send: off-boarded, suspended or not yet active.
     ClientInactive,
+    /// The bot's models cost as much this month as they may.
+    Budget,
     /// The language model gave nothing usable, time and again.
     ModelFailed,
     /// The send's outcome is unknown; it is never repeated. A status may still resolve it.
@@ -70,6 +73,7 @@ impl NoAnswer {
             Self::Type => "type",
             Self::NotLive => "not_live",
             Self::ClientInactive => "client_inactive",
+            Self::Budget => "budget",
             Self::ModelFailed => "model_failed",
             Self::SendUncertain => "send_uncertain",
             Self::RefusedByMeta => "refused_by_meta",
@@ -89,22 +93,45 @@ pub enum Why {
     Rule(usize),
     /// Nobody was there.
     Away {},
-    /// The customer asked for a person.
+    /// A person is needed.
     HandOver {
         /// Until when the bot is silent.
         paused_until: Timestamp,
+        /// The model that decided so; `None` = the customer asked for it by a keyword.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Asked>,
     },
     /// A language model wrote it.
-    Model {
-        /// The model's name.
-        name: String,
-        /// Tokens of the prompt, if told.
-        prompt_tokens: Option<u64>,
-        /// Tokens of the answer, if told.
-        completion_tokens: Option<u64>,
-        /// How long it took, in milliseconds.
-        ms: u64,
-    },
+    Model(Asked),
+}
+
+impl Why {
+    /// What was asked of a model for it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&Asked> {
+        match self {
+            Self::Model(asked) => Some(asked),
+            Self::HandOver { model, .. } => model.as_ref(),
+            Self::Rule(_) | Self::Away {} => None,
+        }
+    }
+}
+
+/// A call of a language model.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The model's name in the configuration of then.
+    pub name: String,
+    /// Tokens of the prompt, if told.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the answer, if told.
+    pub completion_tokens: Option<u64>,
+    /// What it cost, if the model has prices and told its tokens.
+    pub cost_usd: Option<Usd>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
 }
 
 /// Whether a message of this type is something that a customer expects an answer to.
@@ -150,6 +177,7 @@ mod tests {
             NoAnswer::Type,
             NoAnswer::NotLive,
             NoAnswer::ClientInactive,
+            NoAnswer::Budget,
             NoAnswer::ModelFailed,
             NoAnswer::SendUncertain,
             NoAnswer::RefusedByMeta,

@@ -14,12 +14,16 @@ pub use rule::{Rule, When};
 
 use super::Timestamp;
 use super::content::text_of;
-use super::ids::BotId;
+use super::ids::{BotId, ModelName};
+use super::money::Usd;
 
 /// How long an answer may get: Meta's limit of a text body (Meta, text messages, 2026-05-21).
 pub const LONGEST_TEXT: usize = 4096;
 /// How many messages before the one that it answers a model sees, where a bot does not say it.
 const HISTORY: usize = 20;
+
+/// What a model answers if it thinks that a person is needed; nobody writes it by chance.
+const PERSON_NEEDED: &str = "[[person-needed]]";
 
 /// What a bot does on its own. A bot exists as soon as a caller's claim names it; until somebody sets
 /// these, the defaults hold. The bounds are those of [`BotSettings::read`].
@@ -36,6 +40,10 @@ pub struct BotSettings {
     pub rules: Vec<Rule>,
     /// Whether a language model answers what no rule does.
     pub model_enabled: bool,
+    /// Which model of the deployment; `None` = its first.
+    pub model: Option<ModelName>,
+    /// How much the model may cost in a calendar month (UTC); `None` = no matter.
+    pub monthly_budget_usd: Option<Usd>,
     /// When somebody is there; `None` = always.
     pub business_hours: Option<BusinessHours>,
     /// How a customer gets a person.
@@ -56,6 +64,8 @@ impl Default for BotSettings {
                 .to_owned(),
             rules: Vec::new(),
             model_enabled: true,
+            model: None,
+            monthly_budget_usd: None,
             business_hours: None,
             hand_over: HandOver::default(),
             burst_seconds: None,
@@ -74,11 +84,13 @@ pub struct HandOver {
     pub minutes: u64,
     /// What it says before; `None` = nothing.
     pub answer: Option<Saying>,
+    /// Whether the model, too, may decide that a person is needed.
+    pub by_model: bool,
 }
 
 impl Default for HandOver {
     fn default() -> Self {
-        Self { keywords: Vec::new(), minutes: 60, answer: None }
+        Self { keywords: Vec::new(), minutes: 60, answer: None, by_model: false }
     }
 }
 
@@ -88,6 +100,13 @@ impl HandOver {
     pub fn is_asked_by(&self, content: &Value) -> bool {
         let text = text_of(content).unwrap_or_default();
         self.keywords.iter().any(|keyword| rule::says(text, keyword))
+    }
+
+    /// Whether this answer of the model says that a person is needed. Such an answer is never sent,
+    /// whatever else is in it: what a model says beside the word is not what it was asked for.
+    #[must_use]
+    pub fn is_wanted_by(&self, answer: &str) -> bool {
+        self.by_model && answer.to_ascii_lowercase().contains(PERSON_NEEDED)
     }
 
     /// For how long the bot is silent.
@@ -150,7 +169,7 @@ impl BotSettings {
         self.business_hours.as_ref().filter(|hours| !hours.is_open(now))
     }
 
-    /// What the model is told: the instructions, and in which language to answer.
+    /// What the model is told: the instructions, in which language to answer, and how to call a person.
     #[must_use]
     pub fn task(&self) -> String {
         let language = match self.languages.as_slice() {
@@ -160,7 +179,14 @@ impl BotSettings {
                 self.languages.join(", ")
             ),
         };
-        format!("{}\n\n{language}", self.instructions)
+        let person = match self.hand_over.by_model {
+            true => format!(
+                "\n\nIf the customer needs or wants a person of the business, or you cannot help, answer with \
+                 exactly {PERSON_NEEDED} and nothing else."
+            ),
+            false => String::new(),
+        };
+        format!("{}\n\n{language}{person}", self.instructions)
     }
 }
 
@@ -196,6 +222,19 @@ mod tests {
         assert!(hand_over.is_asked_by(&text("A HUMAN, please")));
         assert!(!hand_over.is_asked_by(&text("Humanity")));
         assert!(!hand_over.is_asked_by(&json!({"type": "audio", "audio": {"id": "human"}})));
+    }
+
+    #[test]
+    fn the_model_hears_how_to_call_a_person_only_if_it_may_and_is_understood_however_it_says_it() {
+        let hand_over = HandOver { by_model: true, ..HandOver::default() };
+        for answer in [PERSON_NEEDED, " [[PERSON-needed]]\n", "I am sorry. [[person-needed]] Bye."] {
+            assert!(hand_over.is_wanted_by(answer), "{answer}");
+            assert!(!HandOver::default().is_wanted_by(answer), "{answer}");
+        }
+        assert!(!hand_over.is_wanted_by("A person is needed."));
+        assert!(!BotSettings::default().task().contains(PERSON_NEEDED));
+        let asked = BotSettings { hand_over, ..BotSettings::default() }.task();
+        assert!(asked.contains("exactly [[person-needed]]"), "{asked}");
     }
 
     #[test]

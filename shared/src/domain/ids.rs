@@ -90,6 +90,12 @@ id! {
     BotId, |s| is_name(s, 64), NAME
 }
 id! {
+    /// What bots call a language model of the deployment.
+    ModelName, |s| !s.is_empty() && s.len() <= 64
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')),
+        "^[A-Za-z0-9._-]{1,64}$"
+}
+id! {
     /// A WhatsApp Business Account, today the Messaging Account of the same id.
     WabaId, |s| is_meta_id(s), META_ID
 }
@@ -163,6 +169,7 @@ shown!(
     GrantId,
     TemplateId,
     TemplateName,
+    ModelName,
     MessageId
 );
 

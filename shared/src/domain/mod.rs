@@ -14,6 +14,8 @@ pub mod json;
 pub mod letter;
 pub mod message;
 pub mod meta_error;
+pub mod model;
+pub mod money;
 pub mod offboarding;
 pub mod onboarding;
 pub mod parcel;

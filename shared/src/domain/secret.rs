@@ -1,9 +1,11 @@
 //! What must never be seen. None of these has `Display`, `Serialize` or `PartialEq`; `Debug` is redacted.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::ids::InvalidId;
+use super::ids::{InvalidId, ModelName};
 
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, |$s:ident| $valid:expr, $pattern:expr) => {
@@ -57,8 +59,28 @@ secret! {
     Pin, |s| s.len() == 6 && s.bytes().all(|b| b.is_ascii_digit()), "^[0-9]{6}$"
 }
 secret! {
-    /// The key of the language model's endpoint.
+    /// The key of a language model's endpoint.
     ModelKey, |s| fits_a_header(s), "^[!-~]{1,4096}$"
+}
+
+/// The keys of the language models: one key, or one for each model's name as a JSON object.
+#[derive(Debug, Clone)]
+pub enum ModelKeys {
+    /// For the first model, and for others at the same address.
+    One(ModelKey),
+    /// By the models' names.
+    ByName(BTreeMap<ModelName, ModelKey>),
+}
+
+impl TryFrom<String> for ModelKeys {
+    type Error = InvalidId;
+
+    fn try_from(value: String) -> Result<Self, InvalidId> {
+        if value.starts_with('{') {
+            return serde_json::from_str(&value).map(Self::ByName).map_err(|_| InvalidId("ModelKeys"));
+        }
+        ModelKey::try_from(value).map(Self::One)
+    }
 }
 
 impl VerifyToken {
@@ -89,6 +111,19 @@ mod tests {
     fn debug_shows_nothing_of_it() {
         let token = AccessToken::try_from("EAAsecret".to_owned()).unwrap();
         assert!(!format!("{token:?}").contains("secret"));
+    }
+
+    #[test]
+    fn models_have_one_key_or_one_by_name() {
+        let keys = |text: &str| ModelKeys::try_from(text.to_owned());
+        assert!(matches!(keys("sk-1"), Ok(ModelKeys::One(key)) if key.expose() == "sk-1"));
+        let Ok(ModelKeys::ByName(by_name)) = keys(r#"{"fast": "sk-1", "deep": "sk-2"}"#) else {
+            unreachable!("an object is keys by name")
+        };
+        assert_eq!(by_name[&"deep".parse().unwrap()].expose(), "sk-2");
+        for wrong in ["", "two words", "{\"a b\": \"sk\"}", "{\"fast\": 7}", "{"] {
+            assert!(keys(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

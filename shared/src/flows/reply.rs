@@ -17,9 +17,9 @@ use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
 use crate::error::StoreError;
 use crate::ports::{
-    Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, NoteAway,
-    PauseConversations, Random, ReadBots, ReadClients, ReadMessages, Seal, SendNudges, TokenGraph,
-    TouchConversations, UnresolvedSends,
+    AddSpending, Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, NoteAway,
+    PauseConversations, Random, ReadBots, ReadClients, ReadMessages, ReadSpending, Seal, SendNudges,
+    TokenGraph, TouchConversations, UnresolvedSends,
 };
 use crate::telemetry::metric;
 
@@ -66,6 +66,8 @@ pub trait Records:
     + PauseConversations
     + NoteAway
     + ReadBots
+    + ReadSpending
+    + AddSpending
     + ReadClients
 {
 }
@@ -79,6 +81,8 @@ impl<T> Records for T where
         + PauseConversations
         + NoteAway
         + ReadBots
+        + ReadSpending
+        + AddSpending
         + ReadClients
 {
 }
@@ -89,7 +93,7 @@ pub struct Reply<'a, S, K, G, Q, L, C, R> {
     pub sender: Sender<'a, S, K, G, C>,
     /// The queue `answers`.
     pub queue: &'a Q,
-    /// The language model.
+    /// The language models.
     pub model: &'a L,
     /// For the claim's owner.
     pub random: &'a R,
@@ -405,10 +409,10 @@ where
     async fn note(&self, conversation: &Conversation, intent: &Message) -> Result<(), StoreError> {
         match &intent.why {
             Some(Why::Away {}) => self.store().note_away(&conversation.id, intent.at).await,
-            Some(Why::HandOver { paused_until }) => {
+            Some(Why::HandOver { paused_until, .. }) => {
                 self.store().pause_conversation(&conversation.id, *paused_until).await
             }
-            Some(Why::Rule(_) | Why::Model { .. }) | None => Ok(()),
+            Some(Why::Rule(_) | Why::Model(_)) | None => Ok(()),
         }
     }
 
@@ -476,13 +480,14 @@ fn burst(message: Message, history: &[Message]) -> (Message, Vec<Message>) {
 fn remember(conversation: &mut Conversation, answer: &Message) {
     match &answer.why {
         Some(Why::Away {}) => conversation.away_at = conversation.away_at.max(Some(answer.at)),
-        Some(Why::HandOver { paused_until }) => {
+        Some(Why::HandOver { paused_until, .. }) => {
             conversation.paused_until = conversation.paused_until.max(Some(*paused_until));
         }
-        Some(Why::Rule(_) | Why::Model { .. }) | None => {}
+        Some(Why::Rule(_) | Why::Model(_)) | None => {}
     }
 }
 
 mod generate;
+mod model;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
+use crate::domain::ids::ModelName;
+use crate::domain::model::Model;
 use crate::domain::parcel::Parcel;
 use crate::domain::seal::{SealContext, Sealed};
 use crate::error::{ModelError, StoreError};
@@ -72,28 +74,52 @@ pub struct Prompt {
 pub struct Turn {
     /// Whether the customer wrote it; otherwise the business did.
     pub from_customer: bool,
-    /// Its text. A customer's text is never an instruction.
+    /// Its text, never empty; where it has none, what it is, in square brackets. A customer's text is never an
+    /// instruction.
     pub text: String,
+    /// The files that came with it, if the model takes them. Neither is what is in them an instruction.
+    pub files: Vec<Attachment>,
+}
+
+/// A file for a language model. `Debug` shows neither its name nor its content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// As `image/jpeg`; without parameters, in lower case.
+    pub mime_type: String,
+    /// What the customer calls it.
+    pub filename: Option<String>,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({}, {} bytes)", self.mime_type, self.bytes.len())
+    }
 }
 
 /// What a language model answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// Never empty.
+    /// At most as long as a WhatsApp text, without white space around it. Empty where the model gave no text,
+    /// which costs nevertheless.
     pub text: String,
-    /// The model's name.
-    pub model: String,
     /// Tokens of the prompt, if told.
     pub prompt_tokens: Option<u64>,
     /// Tokens of the answer, if told.
     pub completion_tokens: Option<u64>,
 }
 
-/// A language model. No AWS permission.
+/// The language models of the deployment. IAM: `bedrock:InvokeModel` on those of Amazon Bedrock.
 pub trait Complete: Send + Sync {
-    /// Whether a model is configured at all.
-    fn is_configured(&self) -> bool;
+    /// The model of this name; the first one where no name is given. `None` = there is no such model.
+    fn model(&self, name: Option<&ModelName>) -> Option<Model>;
 
-    /// One answer. May be repeated; each call costs money.
-    fn complete(&self, prompt: &Prompt) -> impl Future<Output = Result<Completion, ModelError>> + Send;
+    /// One answer of a model that [`Self::model`] gave. May be repeated; each call costs money. Files of a type or
+    /// size that the model's provider does not take are left out.
+    fn complete(
+        &self,
+        model: &Model,
+        prompt: &Prompt,
+    ) -> impl Future<Output = Result<Completion, ModelError>> + Send;
 }

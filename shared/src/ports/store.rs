@@ -13,6 +13,7 @@ use crate::domain::ids::{
 };
 use crate::domain::message::Message;
 use crate::domain::meta_error::MetaError;
+use crate::domain::money::{Month, Usd};
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
@@ -59,6 +60,20 @@ pub trait WriteBots: Send + Sync {
         settings: &BotSettings,
         expected: Option<u64>,
     ) -> impl Future<Output = Stored<SavedBot>> + Send;
+}
+
+/// What the models of a bot cost. IAM: `dynamodb:GetItem` on bots.
+pub trait ReadSpending: Send + Sync {
+    /// The sum of a month; zero where nothing was spent. Consistent.
+    fn spent(&self, bot: &BotId, month: &Month) -> impl Future<Output = Stored<Usd>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on bots.
+pub trait AddSpending: Send + Sync {
+    /// Adds to the sum of a month and answers the new sum. Copies that add at the same time each get a sum of
+    /// their own. Repeated, it adds again.
+    fn add_spending(&self, bot: &BotId, month: &Month, cost: Usd)
+    -> impl Future<Output = Stored<Usd>> + Send;
 }
 
 // ---- clients ---------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ pub mod metric {
     pub const ANSWER_DELAYED: &str = "AnswerDelayed";
     /// An answer that was given up because a dependency was down for too long.
     pub const ANSWER_GIVEN_UP: &str = "AnswerGivenUp";
+    /// The models of a bot cost as much as its monthly budget allows; until the month ends only rules answer.
+    pub const BUDGET_USED_UP: &str = "BudgetUsedUp";
     /// Bytes that nobody understood went to quarantine.
     pub const QUARANTINED: &str = "Quarantined";
 
@@ -40,10 +42,11 @@ pub mod metric {
     pub const TEMPLATES_STALE: &str = "TemplatesStale";
 
     /// All of them.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 12] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
+        BUDGET_USED_UP,
         QUARANTINED,
         DEAD_LETTERS_ARCHIVED,
         PAYMENT_STOPPED,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Fault, GraphFault, World, contracts, refusal};
 use crate::domain::ids::{BotId, GrantId};
 use crate::domain::letter::DeadQueue;
+use crate::domain::model::Models;
 use crate::domain::seal::SealContext;
 use crate::domain::secret::Pin;
 use crate::error::{GraphError, ModelError, StoreError};
@@ -28,7 +29,7 @@ macro_rules! contracts {
 }
 
 contracts! {
-    store: accounts, offboardings, bots, clients, grants, onboardings, due_onboardings, business_leases,
+    store: accounts, offboardings, bots, spending, clients, grants, onboardings, due_onboardings, business_leases,
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
         rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history,
@@ -209,17 +210,17 @@ async fn an_active_client_is_whole() {
 #[tokio::test]
 async fn the_model_repeats_the_customer_or_does_as_scripted() {
     let world = World::new();
-    let turns = vec![Turn { from_customer: true, text: "Hi".to_owned() }];
+    let turns = vec![Turn { from_customer: true, text: "Hi".to_owned(), files: Vec::new() }];
     let prompt = Prompt { instructions: String::new(), turns };
-    assert_eq!(world.model.complete(&prompt).await.unwrap().text, "You said: Hi");
-    world.model.script(Err(ModelError::Empty));
+    let echo = world.model.model(None).unwrap();
+    assert_eq!(world.model.complete(&echo, &prompt).await.unwrap().text, "You said: Hi");
+    world.model.script(Err(ModelError::Refused { status: 400 }));
     world.model.script(Ok("Hello".to_owned()));
-    assert!(matches!(world.model.complete(&prompt).await, Err(ModelError::Empty)));
-    assert_eq!(world.model.complete(&prompt).await.unwrap().text, "Hello");
-    assert_eq!(world.model.prompts().len(), 3);
-    assert!(world.model.is_configured());
-    world.model.set_configured(false);
-    assert!(!world.model.is_configured());
+    assert!(matches!(world.model.complete(&echo, &prompt).await, Err(ModelError::Refused { .. })));
+    assert_eq!(world.model.complete(&echo, &prompt).await.unwrap().text, "Hello");
+    assert_eq!((world.model.prompts().len(), &world.model.asked()[2]), (3, &echo.name));
+    world.model.set_models(Models::default());
+    assert!(world.model.model(None).is_none());
 }
 
 #[test]

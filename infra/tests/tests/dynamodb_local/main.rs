@@ -56,6 +56,7 @@ type Contract = (&'static str, Run);
 const BESIDE: &[Contract] = &contracts![
     accounts,
     bots,
+    spending,
     clients,
     conversation_claims,
     conversation_lists,

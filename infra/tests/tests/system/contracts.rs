@@ -38,7 +38,7 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    accounts, bots, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
+    accounts, bots, spending, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
     messages_out_of_a_history, sends,
     statuses, templates,
@@ -50,6 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside accounts,
         Beside offboardings,
         Beside bots,
+        Beside spending,
         Beside clients,
         Beside conversation_claims,
         Beside conversation_lists,

@@ -8,13 +8,19 @@ use super::values::{n, number, record, s, text};
 use super::{Client, Stored};
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::ids::BotId;
+use crate::domain::money::{Month, Usd};
 use crate::error::StoreError;
-use crate::ports::{ReadBots, SavedBot, WriteBots};
+use crate::ports::{AddSpending, ReadBots, ReadSpending, SavedBot, WriteBots};
 
 /// The settings as JSON: messages in them have numbers and depths that an item cannot hold.
 const SETTINGS: &str = "settings";
 
-/// The table `bots`: one item per bot.
+/// The sum of a month's spending, in millionths of a dollar.
+const SPENT: &str = "microUsd";
+
+/// The table `bots`: one item per bot with its settings, and one per bot and month with what its models
+/// cost. All answers of a bot write to the one of the month; DynamoDB takes 1,000 such writes a second.
+/// They are kept: twelve small items a year.
 #[derive(Debug, Clone)]
 pub struct Bots(Table);
 
@@ -71,5 +77,36 @@ impl WriteBots for Bots {
                 if is_ours { SavedBot::Saved(version(&item)) } else { SavedBot::Changed(version(&item)) }
             }
         })
+    }
+}
+
+/// A bot's name has no `#`, so this is no bot.
+fn spending(bot: &BotId, month: &Month) -> String {
+    format!("{bot}#spend#{}", month.as_ref())
+}
+
+fn sum(item: &Item) -> Usd {
+    let micros = number(item, SPENT).and_then(|micros| u64::try_from(micros).ok());
+    Usd::from_micros(micros.unwrap_or(0))
+}
+
+impl ReadSpending for Bots {
+    async fn spent(&self, bot: &BotId, month: &Month) -> Stored<Usd> {
+        let key = spending(bot, month);
+        let item = self.0.get("dynamodb GetItem on bots", ("botId", &key)).await?.unwrap_or_default();
+        Ok(sum(&item))
+    }
+}
+
+impl AddSpending for Bots {
+    async fn add_spending(&self, bot: &BotId, month: &Month, cost: Usd) -> Stored<Usd> {
+        let change = Expression::default()
+            .assign("#microUsd = if_not_exists(#microUsd, :none) + :cost")
+            .value("none", n(0))
+            .value("cost", n(i64::try_from(cost.micros()).unwrap_or(i64::MAX)));
+        let key = spending(bot, month);
+        match self.0.update("dynamodb UpdateItem on bots", ("botId", &key), change).await? {
+            Write::Done(item) | Write::Refused(item) => Ok(sum(&item)),
+        }
     }
 }

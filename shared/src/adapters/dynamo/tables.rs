@@ -19,6 +19,7 @@ use crate::domain::ids::{
     TemplateId, TemplateName, WabaId,
 };
 use crate::domain::message::Message;
+use crate::domain::money::{Month, Usd};
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
@@ -139,6 +140,12 @@ delegate! {
     }
     ports::WriteBots, bots {
         save_bot(self, id: &BotId, settings: &BotSettings, expected: Option<u64>) -> SavedBot;
+    }
+    ports::ReadSpending, bots {
+        spent(self, bot: &BotId, month: &Month) -> Usd;
+    }
+    ports::AddSpending, bots {
+        add_spending(self, bot: &BotId, month: &Month, cost: Usd) -> Usd;
     }
     ports::ReadClients, clients {
         client(self, id: &PhoneNumberId) -> Option<BusinessClient>;

@@ -10,6 +10,8 @@ use super::rule::{compiled, words};
 use super::{BotSettings, BusinessHours, Day, HandOver, OpenRange, Rule, Saying, TimeOfDay, When};
 use crate::domain::draft::member::{Checked, Member, invalid};
 use crate::domain::draft::{Draft, InvalidDraft};
+use crate::domain::ids::ModelName;
+use crate::domain::money::{InvalidAmount, Usd};
 
 /// Settings that are refused, and the member that makes them so.
 pub type InvalidSettings = InvalidDraft;
@@ -17,12 +19,14 @@ pub type InvalidSettings = InvalidDraft;
 /// How large settings may be, as JSON in bytes: a quarter of what an item of DynamoDB holds (400 KB).
 pub const LARGEST_SETTINGS: usize = 100_000;
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 11] = [
     "enabled",
     "languages",
     "instructions",
     "rules",
     "modelEnabled",
+    "model",
+    "monthlyBudgetUsd",
     "businessHours",
     "handOver",
     "burstSeconds",
@@ -60,6 +64,8 @@ impl BotSettings {
                 .map_or(default.instructions, str::to_owned),
             rules: each(&at, "rules", MOST_RULES, rule)?,
             model_enabled: at.flag_or("modelEnabled", default.model_enabled)?,
+            model: model(&at)?,
+            monthly_budget_usd: budget(&at)?,
             business_hours: at.optional("businessHours")?.map(|hours| business_hours(&hours)).transpose()?,
             hand_over: at
                 .optional("handOver")?
@@ -88,6 +94,26 @@ fn each<T>(
     read: impl Fn(&Member<'_>) -> Checked<T>,
 ) -> Checked<Vec<T>> {
     at.optional_list(name, most)?.iter().map(read).collect()
+}
+
+/// Whether the deployment has it, is not known here.
+fn model(at: &Member<'_>) -> Checked<Option<ModelName>> {
+    let Some(name) = at.optional_text("model", 64)? else { return Ok(None) };
+    match name.parse() {
+        Ok(name) => Ok(Some(name)),
+        Err(_) => at.refuse_member("model", "must be the name of a model"),
+    }
+}
+
+fn budget(at: &Member<'_>) -> Checked<Option<Usd>> {
+    if !at.has("monthlyBudgetUsd") {
+        return Ok(None);
+    }
+    let amount = at.member("monthlyBudgetUsd")?.value().as_f64().map(Usd::try_from);
+    match amount {
+        Some(Ok(budget)) => Ok(Some(budget)),
+        _ => at.refuse_member("monthlyBudgetUsd", InvalidAmount.to_string()),
+    }
 }
 
 fn languages(at: &Member<'_>) -> Checked<Vec<String>> {
@@ -160,11 +186,12 @@ fn optional_saying(at: &Member<'_>, name: &str) -> Checked<Option<Saying>> {
 }
 
 fn hand_over(at: &Member<'_>) -> Checked<HandOver> {
-    at.only(&["keywords", "minutes", "answer"])?;
+    at.only(&["keywords", "minutes", "answer", "byModel"])?;
     Ok(HandOver {
         keywords: each(at, "keywords", MOST_KEYWORDS, keyword)?,
         minutes: whole(at, "minutes", HAND_OVER_MINUTES)?.unwrap_or(HandOver::default().minutes),
         answer: optional_saying(at, "answer")?,
+        by_model: at.flag_or("byModel", HandOver::default().by_model)?,
     })
 }
 
@@ -236,7 +263,9 @@ mod tests {
                 "weekly": [{"days": ["monday", "friday"], "from": "09:00", "to": "24:00"}],
                 "away": "We are back on Monday.",
             },
-            "handOver": {"keywords": ["human"], "minutes": 90, "answer": "Somebody comes."},
+            "handOver": {"keywords": ["human"], "minutes": 90, "answer": "Somebody comes.", "byModel": true},
+            "model": "deep.2",
+            "monthlyBudgetUsd": 12.5,
             "burstSeconds": 10,
             "historyMessages": 0,
         })
@@ -312,6 +341,12 @@ mod tests {
             (json!({"handOver": {"minutes": 10_081}}), "handOver.minutes"),
             (json!({"handOver": {"keywords": [""]}}), "handOver.keywords[0]"),
             (json!({"handOver": {"until": 1}}), "handOver.until"),
+            (json!({"handOver": {"byModel": "yes"}}), "handOver.byModel"),
+            (json!({"model": 7}), "model"),
+            (json!({"model": "a model"}), "model"),
+            (json!({"monthlyBudgetUsd": -1}), "monthlyBudgetUsd"),
+            (json!({"monthlyBudgetUsd": "5"}), "monthlyBudgetUsd"),
+            (json!({"monthlyBudgetUsd": 0.000_000_1}), "monthlyBudgetUsd"),
             (json!({"burstSeconds": 0}), "burstSeconds"),
             (json!({"burstSeconds": 61}), "burstSeconds"),
             (json!({"historyMessages": 51}), "historyMessages"),

@@ -103,6 +103,7 @@ impl Court<'_> {
             NoAnswer::Superseded => self.is_superseded(by, question),
             NoAnswer::BotOff => settings.is_some_and(|settings| !settings.enabled),
             NoAnswer::NoRule => settings.is_some_and(|settings| !settings.model_enabled),
+            NoAnswer::Budget => settings.is_some_and(|settings| settings.monthly_budget_usd.is_some()),
             NoAnswer::Away => settings.is_some_and(|settings| settings.business_hours.is_some()),
             NoAnswer::Human => conversation.is_some_and(|known| known.paused_until.is_some()),
             NoAnswer::WindowClosed => {
@@ -156,7 +157,7 @@ impl Court<'_> {
     fn followed(&self, answer: &Message) -> Held {
         let conversation = self.tables.conversations.get(&answer.conversation_id);
         let right = match &answer.why {
-            Some(Why::HandOver { paused_until }) => {
+            Some(Why::HandOver { paused_until, .. }) => {
                 conversation.is_some_and(|known| known.paused_until >= Some(*paused_until))
             }
             Some(Why::Away {}) => {
@@ -168,7 +169,7 @@ impl Court<'_> {
                 };
                 is_noted && !self.tables.messages.values().any(|other| again(&other))
             }
-            Some(Why::Rule(_) | Why::Model { .. }) => true,
+            Some(Why::Rule(_) | Why::Model(_)) => true,
             None => false,
         };
         hold("P2", right, || format!("{}: {:?} without what follows", answer.id, answer.why))

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::{Ended, FIRST_PAUSE, HISTORY, Records, Reply, attempts, none, recipient, span};
-use crate::domain::answer::{NoAnswer, Why};
+use super::{Ended, Records, Reply, none, recipient};
+use crate::domain::answer::{Asked, NoAnswer, Why};
 use crate::domain::bot::{Bot, BusinessHours, HandOver};
-use crate::domain::content::line_of;
 use crate::domain::conversation::{Conversation, pause_end};
 use crate::domain::draft::Draft;
 use crate::domain::message::Message;
-use crate::error::{Chain, ModelError, StoreError};
+use crate::error::StoreError;
 use crate::flows::content_of;
-use crate::ports::{Clock, Complete, MessageGraph, Prompt, Random, Seal, SendNudges, TokenGraph, Turn};
+use crate::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges, TokenGraph};
 
 /// A customer hears once in this time that nobody is there.
 pub(super) const AWAY_AGAIN: Duration = Duration::from_secs(12 * 60 * 60);
@@ -51,13 +48,9 @@ where
             return Ok(self.away(hours, conversation));
         }
         if bot.settings.hand_over.is_asked_by(&content) {
-            return self.hand_over(&bot.settings.hand_over, conversation).await;
+            return self.hand_over(&bot.settings.hand_over, None, conversation).await;
         }
-        if !bot.settings.model_enabled || !self.model.is_configured() {
-            return Ok(Err(none(NoAnswer::NoRule)));
-        }
-        let prompt = self.prompt(bot, message, &content, history).await?;
-        Ok(self.ask(&prompt, message, conversation).await)
+        self.by_model(bot, message, &content, conversation, history).await
     }
 
     fn away(&self, hours: &BusinessHours, conversation: &Conversation) -> Result<Said, Ended> {
@@ -71,9 +64,10 @@ where
     }
 
     /// With something to say the pause is noted with the answer; without, at once.
-    async fn hand_over(
+    pub(super) async fn hand_over(
         &self,
         hand_over: &HandOver,
+        model: Option<Asked>,
         conversation: &Conversation,
     ) -> Result<Result<Said, Ended>, StoreError> {
         let paused_until = pause_end(self.now() + hand_over.pause());
@@ -82,72 +76,6 @@ where
             return Ok(Err(none(NoAnswer::Human)));
         };
         let draft = Draft::saying(recipient(conversation), answer);
-        Ok(Ok(Said { draft, why: Why::HandOver { paused_until } }))
+        Ok(Ok(Said { draft, why: Why::HandOver { paused_until, model } }))
     }
-
-    /// The partner's instructions, and the conversation as the model sees it: oldest first, ending with the
-    /// message.
-    async fn prompt(
-        &self,
-        bot: &Bot,
-        message: &Message,
-        content: &Value,
-        history: &[Message],
-    ) -> Result<Prompt, StoreError> {
-        let earlier = bot.settings.history_messages;
-        let longer = match earlier.saturating_add(1) {
-            wanted if wanted > HISTORY => {
-                Some(self.store().recent_messages(&message.conversation_id, wanted).await?)
-            }
-            _ => None,
-        };
-        let turns = turns(message, content, longer.as_deref().unwrap_or(history), earlier);
-        Ok(Prompt { instructions: bot.settings.task(), turns })
-    }
-
-    async fn ask(
-        &self,
-        prompt: &Prompt,
-        message: &Message,
-        conversation: &Conversation,
-    ) -> Result<Said, Ended> {
-        let asked_at = self.now();
-        match self.model.complete(prompt).await {
-            Ok(completion) => Ok(Said {
-                draft: Draft::text(recipient(conversation), &completion.text),
-                why: Why::Model {
-                    name: completion.model,
-                    prompt_tokens: completion.prompt_tokens,
-                    completion_tokens: completion.completion_tokens,
-                    ms: u64::try_from(span(asked_at, self.now()).as_millis()).unwrap_or(u64::MAX),
-                },
-            }),
-            Err(error) => {
-                tracing::warn!(wamid = %message.id, error = %Chain(&error), "no answer from the model");
-                Err(match error {
-                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
-                    ModelError::Empty if attempts(message) == 0 => {
-                        Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp)
-                    }
-                    _ => none(NoAnswer::ModelFailed),
-                })
-            }
-        }
-    }
-}
-
-/// The message, and at most `most` before it.
-fn turns(message: &Message, content: &Value, history: &[Message], most: usize) -> Vec<Turn> {
-    let mut earlier: Vec<&Message> =
-        history.iter().filter(|m| m.id != message.id && m.time_key() < message.time_key()).collect();
-    earlier.sort_by_key(|m| m.time_key());
-    let begin = earlier.len().saturating_sub(most);
-    let mut turns: Vec<Turn> = earlier[begin..].iter().map(|m| turn(m, &content_of(m))).collect();
-    turns.push(turn(message, content));
-    turns
-}
-
-fn turn(message: &Message, content: &Value) -> Turn {
-    let text = if content.is_null() { format!("[{}]", message.kind) } else { line_of(content) };
-    Turn { from_customer: message.origin.is_inbound(), text }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::domain::bot::{BotSettings, Rule, Saying, When};
 use crate::domain::client::{Pause, PauseReason};
 use crate::domain::ids::BotId;
+use crate::domain::model::Models;
 use crate::domain::rate::RateKey;
 use crate::error::ModelError;
 use crate::flows::testing::{
@@ -133,7 +134,7 @@ async fn the_model_sees_the_conversation_in_order_and_only_the_partners_instruct
 #[tokio::test]
 async fn without_rule_and_model_the_reason_is_no_rule() {
     let chat = Chat::with("wamid.A").await;
-    chat.world.model.set_configured(false);
+    chat.world.model.set_models(Models::default());
     assert!(is_none(&chat.answer("wamid.A").await, NoAnswer::NoRule));
     let chat = Chat::with("wamid.A").await;
     chat.settings(BotSettings { model_enabled: false, ..BotSettings::default() });
@@ -322,8 +323,8 @@ async fn a_model_that_stays_down_is_given_up() {
 #[tokio::test]
 async fn a_model_that_says_nothing_is_asked_once_more_and_one_that_refuses_is_not() {
     let chat = Chat::with("wamid.A").await;
-    chat.world.model.script(Err(ModelError::Empty));
-    chat.world.model.script(Err(ModelError::Empty));
+    chat.world.model.script(Ok(String::new()));
+    chat.world.model.script(Ok(String::new()));
     assert!(matches!(chat.answer("wamid.A").await, Answer::Pending { .. }));
     assert!(is_none(&chat.answer("wamid.A").await, NoAnswer::ModelFailed));
     let chat = Chat::with("wamid.A").await;

@@ -5,10 +5,11 @@ use crate::domain::account::Account;
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
 use crate::domain::ids::GrantId;
+use crate::domain::money::{Month, Usd};
 use crate::domain::seal::Sealed;
 use crate::ports::{
-    ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, SavedBot, TouchClients, WriteBots,
-    WriteClients,
+    AddSpending, ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, ReadSpending, SavedBot,
+    TouchClients, WriteBots, WriteClients,
 };
 
 /// [`ReadBots`] and [`WriteBots`]: a bot that nobody set up has the defaults.
@@ -40,6 +41,32 @@ pub async fn bots(store: &(impl ReadBots + WriteBots), unique: &str) {
     assert_eq!(store.save_bot(&ids.bot(2), &one, None).await.must(), SavedBot::Saved(1));
 }
 
+/// [`ReadSpending`] and [`AddSpending`]: sums of a bot and a month, apart from its settings and from others'.
+pub async fn spending(store: &(impl ReadSpending + AddSpending + ReadBots + WriteBots), unique: &str) {
+    let ids = Ids::new("spending", unique);
+    let (id, other) = (ids.bot(1), ids.bot(2));
+    let [november, december] =
+        ["2026-11-30T23:59:59Z", "2026-12-01T00:00:00Z"].map(|at| Month::of(at.parse().expect("a time")));
+    let usd = Usd::from_micros;
+    assert_eq!(store.spent(&id, &november).await.must(), usd(0));
+    assert_eq!(store.add_spending(&id, &november, usd(7)).await.must(), usd(7));
+    assert_eq!(store.add_spending(&id, &november, usd(5_000_000)).await.must(), usd(5_000_007));
+    assert_eq!(store.add_spending(&id, &december, usd(0)).await.must(), usd(0));
+    let (a, b) = tokio::join!(
+        store.add_spending(&id, &november, usd(10)),
+        store.add_spending(&id, &november, usd(10))
+    );
+    let mut both = [a.must(), b.must()];
+    both.sort_unstable();
+    assert_eq!(both, [usd(5_000_017), usd(5_000_027)], "each gets a sum of its own");
+    assert_eq!(store.spent(&id, &november).await.must(), usd(5_000_027));
+    assert_eq!(store.spent(&id, &december).await.must(), usd(0));
+    assert_eq!(store.spent(&other, &november).await.must(), usd(0));
+    assert_eq!(store.bot(&id).await.must().version, 0, "settings are another matter");
+    assert_eq!(store.save_bot(&id, &bot_that_says("One"), Some(0)).await.must(), SavedBot::Saved(1));
+    assert_eq!(store.spent(&id, &november).await.must(), usd(5_000_027));
+}
+
 /// Settings with messages in them that are deep and have numbers of every kind.
 fn bot_that_says(text: &str) -> BotSettings {
     let place =
@@ -49,8 +76,8 @@ fn bot_that_says(text: &str) -> BotSettings {
     let rules = json!([
         {"keyword": "where", "answer": place}, {"pattern": "\\d", "answer": list}, {"choice": "a", "answer": ""}]);
     let hours = json!({"timeZone": "UTC", "weekly": [{"days": ["monday"], "from": "09:00", "to": "24:00"}]});
-    let hand_over = json!({"keywords": ["human"], "minutes": 5, "answer": text});
-    let all = json!({"rules": rules, "businessHours": hours, "handOver": hand_over, "instructions": ""});
+    let hand_over = json!({"keywords": ["human"], "minutes": 5, "answer": text, "byModel": true});
+    let all = json!({"model": "deep.2", "monthlyBudgetUsd": 0.000_001, "rules": rules, "businessHours": hours, "handOver": hand_over, "instructions": ""});
     serde_json::from_value(all).expect("settings")
 }
 

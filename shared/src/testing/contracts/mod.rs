@@ -25,7 +25,7 @@ mod templates;
 
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
-pub use clients::{bots, clients};
+pub use clients::{bots, clients, spending};
 pub use conversations::{
     conversation_claims, conversation_lists, conversation_pauses, conversations, customers, recipient_marks,
 };
@@ -47,10 +47,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::domain::Timestamp;
-use crate::domain::answer::Why;
+use crate::domain::answer::{Asked, Why};
 use crate::domain::conversation::{CustomerKey, CustomerNames};
 use crate::domain::ids::{BotId, BusinessId, ConversationId, MessageId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::message::{Message, Origin, Sending};
+use crate::domain::money::Usd;
 use crate::domain::raw::Raw;
 use crate::domain::status::Statuses;
 use crate::error::Chain;
@@ -199,14 +200,19 @@ impl Ids {
 
 /// Each reason for a message of the bot's.
 fn why(n: u32) -> Why {
+    let asked = |completion_tokens, cost_usd| Asked {
+        name: "m1".to_owned(),
+        prompt_tokens: Some(7),
+        completion_tokens,
+        cost_usd,
+        ms: u64::from(n),
+    };
     match n % 5 {
         0 => Why::Rule(n as usize),
         1 => Why::Away {},
-        2 => Why::HandOver { paused_until: at(600) },
-        3 => {
-            Why::Model { name: "m1".to_owned(), prompt_tokens: Some(7), completion_tokens: Some(2), ms: 850 }
-        }
-        _ => Why::Model { name: "m1".to_owned(), prompt_tokens: None, completion_tokens: None, ms: 0 },
+        2 => Why::HandOver { paused_until: at(600), model: None },
+        3 => Why::HandOver { paused_until: at(600), model: Some(asked(None, None)) },
+        _ => Why::Model(asked(Some(2), Some(Usd::from_micros(1_000_000 * u64::from(n) + 7)))),
     }
 }
 

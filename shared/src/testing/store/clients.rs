@@ -5,10 +5,12 @@ use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::money::{Month, Usd};
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page, ReadBots,
-    ReadClients, ReadGrants, SavedBot, TouchClients, WriteBots, WriteClients, WriteGrants,
+    AddSpending, ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page,
+    ReadBots, ReadClients, ReadGrants, ReadSpending, SavedBot, TouchClients, WriteBots, WriteClients,
+    WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
@@ -41,6 +43,29 @@ impl WriteBots for MemoryStore {
             SavedBot::Saved(version + 1)
         })
         .await
+    }
+}
+
+impl ReadSpending for MemoryStore {
+    async fn spent(&self, bot: &BotId, month: &Month) -> Result<Usd, StoreError> {
+        self.run("spent", |tables| tables.spent(bot, month)).await
+    }
+}
+
+impl AddSpending for MemoryStore {
+    async fn add_spending(&self, bot: &BotId, month: &Month, cost: Usd) -> Result<Usd, StoreError> {
+        self.run("add_spending", |tables| {
+            let sum = Usd::from_micros(tables.spent(bot, month).micros() + cost.micros());
+            tables.spending.insert((bot.clone(), month.clone()), sum);
+            sum
+        })
+        .await
+    }
+}
+
+impl Tables {
+    fn spent(&self, bot: &BotId, month: &Month) -> Usd {
+        self.spending.get(&(bot.clone(), month.clone())).copied().unwrap_or_default()
     }
 }
 

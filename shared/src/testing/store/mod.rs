@@ -25,6 +25,7 @@ use crate::domain::ids::{
     TemplateId, WabaId, Wamid,
 };
 use crate::domain::message::Message;
+use crate::domain::money::{Month, Usd};
 use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
 use crate::domain::rate::{Brake, Pair, RateKey};
@@ -40,6 +41,8 @@ pub struct Tables {
     pub bots: BTreeMap<BotId, BotSettings>,
     /// How often they were changed by a call.
     pub bot_versions: BTreeMap<BotId, u64>,
+    /// What the models of each bot cost in a month.
+    pub spending: BTreeMap<(BotId, Month), Usd>,
     /// Clients.
     pub clients: BTreeMap<PhoneNumberId, Client>,
     /// Grants.

@@ -1,0 +1,169 @@
+//! Answers of a language model: which one is asked, what it sees, what it costs.
+
+use serde_json::Value;
+
+use super::generate::Said;
+use super::{Ended, FIRST_PAUSE, HISTORY, Records, Reply, attempts, none, recipient, span};
+use crate::domain::answer::{Asked, NoAnswer, Why};
+use crate::domain::bot::Bot;
+use crate::domain::content::line_of;
+use crate::domain::conversation::Conversation;
+use crate::domain::draft::Draft;
+use crate::domain::message::Message;
+use crate::domain::model::Model;
+use crate::domain::money::{Month, Usd};
+use crate::error::{Chain, ModelError, StoreError};
+use crate::flows::content_of;
+use crate::ports::{Clock, Complete, MessageGraph, Prompt, Random, Seal, SendNudges, TokenGraph, Turn};
+use crate::telemetry::metric;
+
+impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
+where
+    S: Records,
+    K: Seal,
+    G: MessageGraph + TokenGraph,
+    Q: SendNudges,
+    L: Complete,
+    C: Clock,
+    R: Random,
+{
+    /// What the bot's model says, or why nothing is said, for now or for good.
+    pub(super) async fn by_model(
+        &self,
+        bot: &Bot,
+        message: &Message,
+        content: &Value,
+        conversation: &Conversation,
+        history: &[Message],
+    ) -> Result<Result<Said, Ended>, StoreError> {
+        let Some(model) = self.chosen(bot) else { return Ok(Err(none(NoAnswer::NoRule))) };
+        if self.is_used_up(bot, &model).await? {
+            return Ok(Err(none(NoAnswer::Budget)));
+        }
+        let prompt = self.prompt(bot, message, content, history).await?;
+        let (text, asked) = match self.ask(bot, &model, &prompt, message).await? {
+            Ok(answer) => answer,
+            Err(ended) => return Ok(Err(ended)),
+        };
+        if bot.settings.hand_over.is_wanted_by(&text) {
+            return self.hand_over(&bot.settings.hand_over, Some(asked), conversation).await;
+        }
+        Ok(Ok(Said { draft: Draft::text(recipient(conversation), &text), why: Why::Model(asked) }))
+    }
+
+    fn chosen(&self, bot: &Bot) -> Option<Model> {
+        if !bot.settings.model_enabled {
+            return None;
+        }
+        let wanted = bot.settings.model.as_ref();
+        self.model.model(wanted).or_else(|| {
+            let model = self.model.model(None)?;
+            tracing::warn!(bot.id = %bot.id, model = wanted.map(AsRef::as_ref), instead = %model.name, "the bot's model is not configured any more");
+            Some(model)
+        })
+    }
+
+    /// Whether the bot's models cost this month what they may. With a model whose prices nobody knows no budget
+    /// can be kept: such a bot's is used up.
+    async fn is_used_up(&self, bot: &Bot, model: &Model) -> Result<bool, StoreError> {
+        let Some(budget) = bot.settings.monthly_budget_usd else { return Ok(false) };
+        if model.prices.is_none() {
+            tracing::warn!(bot.id = %bot.id, model = %model.name, "the bot has a budget, and its model no prices");
+            return Ok(true);
+        }
+        Ok(self.store().spent(&bot.id, &Month::of(self.now())).await? >= budget)
+    }
+
+    /// The partner's instructions, and the conversation as the model sees it: oldest first, ending with the
+    /// message.
+    async fn prompt(
+        &self,
+        bot: &Bot,
+        message: &Message,
+        content: &Value,
+        history: &[Message],
+    ) -> Result<Prompt, StoreError> {
+        let earlier = bot.settings.history_messages;
+        let longer = match earlier.saturating_add(1) {
+            wanted if wanted > HISTORY => {
+                Some(self.store().recent_messages(&message.conversation_id, wanted).await?)
+            }
+            _ => None,
+        };
+        let turns = turns(message, content, longer.as_deref().unwrap_or(history), earlier);
+        Ok(Prompt { instructions: bot.settings.task(), turns })
+    }
+
+    async fn ask(
+        &self,
+        bot: &Bot,
+        model: &Model,
+        prompt: &Prompt,
+        message: &Message,
+    ) -> Result<Result<(String, Asked), Ended>, StoreError> {
+        let asked_at = self.now();
+        let completion = match self.model.complete(model, prompt).await {
+            Ok(completion) => completion,
+            Err(error) => {
+                tracing::warn!(wamid = %message.id, model = %model.name, error = %Chain(&error), "no answer from the model");
+                return Ok(Err(match error {
+                    ModelError::Unavailable(_) => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
+                    ModelError::Refused { .. } => none(NoAnswer::ModelFailed),
+                }));
+            }
+        };
+        let tokens = completion.prompt_tokens.zip(completion.completion_tokens);
+        let cost_usd = model.prices.zip(tokens).map(|(prices, (input, output))| prices.cost(input, output));
+        if let Some(cost) = cost_usd {
+            self.count(bot, cost).await?;
+        }
+        if completion.text.is_empty() {
+            tracing::warn!(wamid = %message.id, model = %model.name, "the model answered without text");
+            let again = attempts(message) == 0;
+            return Ok(Err(match again {
+                true => Ended::Later(FIRST_PAUSE, NoAnswer::GivenUp),
+                false => none(NoAnswer::ModelFailed),
+            }));
+        }
+        let asked = Asked {
+            name: model.name.to_string(),
+            prompt_tokens: completion.prompt_tokens,
+            completion_tokens: completion.completion_tokens,
+            cost_usd,
+            ms: u64::try_from(span(asked_at, self.now()).as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(Ok((completion.text, asked)))
+    }
+
+    /// Counts what was spent before anything else may fail. Of all copies one crosses the budget's line, and
+    /// reports it.
+    async fn count(&self, bot: &Bot, cost: Usd) -> Result<(), StoreError> {
+        let month = Month::of(self.now());
+        let sum = self.store().add_spending(&bot.id, &month, cost).await?;
+        let before = sum.micros().saturating_sub(cost.micros());
+        if let Some(budget) = bot.settings.monthly_budget_usd
+            && before < budget.micros()
+            && sum >= budget
+        {
+            tracing::warn!(metric = metric::BUDGET_USED_UP, bot.id = %bot.id, month = month.as_ref(), "the monthly budget is used up");
+        }
+        Ok(())
+    }
+}
+
+/// The message, and at most `most` before it.
+fn turns(message: &Message, content: &Value, history: &[Message], most: usize) -> Vec<Turn> {
+    let mut earlier: Vec<&Message> =
+        history.iter().filter(|m| m.id != message.id && m.time_key() < message.time_key()).collect();
+    earlier.sort_by_key(|m| m.time_key());
+    let begin = earlier.len().saturating_sub(most);
+    let mut turns: Vec<Turn> = earlier[begin..].iter().map(|m| turn(m, &content_of(m))).collect();
+    turns.push(turn(message, content));
+    turns
+}
+
+fn turn(message: &Message, content: &Value) -> Turn {
+    let text = if content.is_null() { format!("[{}]", message.kind) } else { line_of(content) };
+    let text = if text.trim().is_empty() { format!("[{}]", message.kind) } else { text };
+    Turn { from_customer: message.origin.is_inbound(), text, files: Vec::new() }
+}
