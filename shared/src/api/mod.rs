@@ -3,6 +3,7 @@
 //! With the feature `openapi` each file also describes its operations, from the same types; `infra/openapi` makes the
 //! document out of them. A route that has no description, or a description without a route, fails a test.
 
+pub mod bots;
 pub mod clients;
 pub mod conversations;
 pub mod erasure;
@@ -43,6 +44,7 @@ pub fn operations() -> Vec<describe::Operation> {
         messages::operations(),
         conversations::operations(),
         export::operations(),
+        bots::operations(),
         erasure::operations(),
         templates::operations(),
         webhooks::operations(),

@@ -28,6 +28,7 @@ const PERSON_NEEDED: &str = "[[person-needed]]";
 /// What a bot does on its own. A bot exists as soon as a caller's claim names it; until somebody sets
 /// these, the defaults hold. The bounds are those of [`BotSettings::read`].
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct BotSettings {
     /// Whether it answers at all.
@@ -76,6 +77,7 @@ impl Default for BotSettings {
 
 /// How a customer gets a person.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct HandOver {
     /// Found as whole words, in any case: the customer asks for a person.
@@ -118,6 +120,7 @@ impl HandOver {
 
 /// What a bot says: a message in Meta's form, without a recipient. Of any type that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(try_from = "Value")]
 pub struct Saying(Map<String, Value>);
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lambda_http::{Body, Request};
-use serde_json::{Value, json};
+use serde_json::Value;
+use shared::api::bots::{ConversationPause, Pauses};
 use shared::domain::Timestamp;
 use shared::domain::conversation::{CustomerKey, pause_end};
 use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
@@ -63,14 +64,14 @@ async fn change(
         let Some(known) = known.filter(|known| known.bot_id == *bot) else { continue };
         if store.set_pause(&known.id, until).await? {
             let customer = known.customer.best().map(str::to_owned);
-            items.push(json!({"phoneNumberId": phone, "customer": customer, "pausedUntil": until}));
+            items.push(ConversationPause { phone_number_id: phone, customer, paused_until: until });
         }
     }
     if items.is_empty() {
         return Err(unknown());
     }
     tracing::info!(bot.id = %bot, conversations = items.len(), paused = until.is_some(), "a person decided");
-    Ok(answer(StatusCode::OK, &json!({ "items": items })))
+    Ok(answer(StatusCode::OK, &Pauses { items }))
 }
 
 fn until(members: &Members, now: Timestamp) -> Result<Timestamp, ApiError> {

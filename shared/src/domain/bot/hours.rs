@@ -8,6 +8,7 @@ use crate::domain::Timestamp;
 
 /// When somebody is there.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BusinessHours {
     /// An IANA name, as `Europe/Berlin`: the hours below are of its clocks.
@@ -21,6 +22,7 @@ pub struct BusinessHours {
 
 /// Hours of some days.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct OpenRange {
     /// The days.
     pub days: Vec<Day>,
@@ -32,6 +34,7 @@ pub struct OpenRange {
 
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Day {
@@ -71,6 +74,7 @@ impl Day {
 
 /// A time of day to the minute, as `09:30`; `24:00` is the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeOfDay {
     minutes: u16,

@@ -11,6 +11,7 @@ const LARGEST_PATTERN: usize = 256 * 1024;
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// What it looks for: a member of the rule itself.
@@ -23,6 +24,7 @@ pub struct Rule {
 
 /// What a rule looks for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum When {
     /// Found in the text as whole words, in any case.
