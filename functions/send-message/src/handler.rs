@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::client::{Client, ClientStatus, Pause, PauseReason};
-use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames, TouchedBy};
 use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
@@ -227,7 +227,8 @@ where
     async fn touch(&self, order: &Order, id: ConversationId, at: Timestamp) {
         let Recipient::Person(customer) = &order.draft.recipient else { return };
         let bot_id = order.client.bot_id.clone();
-        let touch = ConversationTouch { id, bot_id, customer: customer.clone(), at, inbound: false };
+        let by = TouchedBy::Business;
+        let touch = ConversationTouch { id, bot_id, customer: customer.clone(), at, by };
         if let Err(error) = self.sender.store.touch_conversation(&touch).await {
             tracing::warn!(error = %shared::error::Chain(&error), "conversation not touched");
         }

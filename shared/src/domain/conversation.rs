@@ -53,6 +53,35 @@ impl CustomerNames {
         let bsuid = self.bsuid.as_ref().map(CustomerKey::from);
         bsuid.into_iter().chain(self.wa_id.as_ref().map(CustomerKey::from)).collect()
     }
+
+    /// With what the other knows besides.
+    #[must_use]
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            wa_id: self.wa_id.or(other.wa_id),
+            bsuid: self.bsuid.or(other.bsuid),
+            parent_bsuid: self.parent_bsuid.or(other.parent_bsuid),
+            username: self.username.or(other.username),
+            name: self.name.or(other.name),
+        }
+    }
+
+    /// With what an older word on the same customer knew besides: what Meta leaves out is unknown, not gone.
+    /// Only with the number or id itself changed the others of the two are gone as well: Meta makes a new id
+    /// when the number changes (business-scoped user ids, 2026-08-24).
+    #[must_use]
+    fn over(&self, older: &Self) -> Self {
+        fn differ<T: PartialEq>(new: Option<&T>, old: Option<&T>) -> bool {
+            new.is_some() && old.is_some() && new != old
+        }
+        let mut older = older.clone();
+        if differ(self.wa_id.as_ref(), older.wa_id.as_ref())
+            || differ(self.bsuid.as_ref(), older.bsuid.as_ref())
+        {
+            (older.wa_id, older.bsuid, older.parent_bsuid) = (None, None, None);
+        }
+        self.clone().or(older)
+    }
 }
 
 /// The name that a conversation is kept under: the first one that we knew the customer by, the BSUID
@@ -134,8 +163,11 @@ pub struct Conversation {
     pub bot_id: BotId,
     /// The client.
     pub phone_number_id: PhoneNumberId,
-    /// How the customer can be addressed, from the newest message.
+    /// How the customer can be addressed, from the newest word by or about them; older ones fill what it leaves
+    /// open. In a group the participant who wrote last.
     pub customer: CustomerNames,
+    /// Meta's time of that word; `None` = we have only what the business called them.
+    pub named_at: Option<Timestamp>,
     /// Meta's time of the newest message either way.
     pub last_message_at: Timestamp,
     /// Until when free-form messages may be sent; `None` = the customer never wrote.
@@ -151,6 +183,28 @@ impl Conversation {
     #[must_use]
     pub fn time_key(&self) -> String {
         time_key(self.last_message_at, self.id.as_ref())
+    }
+
+    /// Takes one more message into account. Order and repetition do not matter.
+    pub fn take(&mut self, touch: &ConversationTouch) {
+        if touch.at >= self.last_message_at {
+            self.last_message_at = touch.at;
+            self.bot_id = touch.bot_id.clone();
+        }
+        if touch.by.tells_names() {
+            let is_newest = Some(touch.at) >= self.named_at;
+            self.customer = match (is_newest, self.id.group()) {
+                (true, None) => touch.customer.over(&self.customer),
+                // The names of different people do not mix.
+                (true, Some(_)) => touch.customer.clone(),
+                (false, None) => self.customer.over(&touch.customer),
+                (false, Some(_)) => self.customer.clone(),
+            };
+            self.named_at = self.named_at.max(Some(touch.at));
+        }
+        if touch.by.opens_the_window() {
+            self.window_ends_at = self.window_ends_at.max(Some(touch.at + SERVICE_WINDOW));
+        }
     }
 
     /// Whether Meta could not deliver to the customer, who wrote nothing since.
@@ -221,8 +275,33 @@ pub struct ConversationTouch {
     pub customer: CustomerNames,
     /// Meta's time of the message.
     pub at: Timestamp,
-    /// Whether the customer wrote it: that opens the window.
-    pub inbound: bool,
+    /// Whose doing it is.
+    pub by: TouchedBy,
+}
+
+/// Whose doing a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TouchedBy {
+    /// The customer wrote or called, just now: that opens the window.
+    Customer,
+    /// Meta's word on the customer, or the customer's own of another time or to somebody else.
+    About,
+    /// The business wrote. What it calls the customer counts only where nothing else is known.
+    Business,
+}
+
+impl TouchedBy {
+    /// Whether it says how the customer can be addressed.
+    #[must_use]
+    pub fn tells_names(self) -> bool {
+        self != Self::Business
+    }
+
+    /// Whether it opens the customer service window.
+    #[must_use]
+    pub fn opens_the_window(self) -> bool {
+        self == Self::Customer
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +330,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_newer_word_leaves_out_is_unknown_unless_the_customer_changed_number_or_id() {
+        let names = |phone: &str, id: &str, username: &str| CustomerNames {
+            wa_id: phone.parse().ok(),
+            bsuid: id.parse().ok(),
+            username: Some(username.to_owned()).filter(|name| !name.is_empty()),
+            ..CustomerNames::default()
+        };
+        let known = names("15550100123", "US.one", "anna");
+        for (newer, merged) in [
+            (names("", "US.one", ""), known.clone()),
+            (names("15550100123", "", "bea"), names("15550100123", "US.one", "bea")),
+            (names("15550100124", "US.one", ""), names("15550100124", "US.one", "anna")),
+            (names("", "US.two", ""), names("", "US.two", "anna")),
+            (names("15550100124", "", ""), names("15550100124", "", "anna")),
+        ] {
+            let found = newer.over(&known);
+            assert!(found == merged, "{newer:?} over {known:?} is {found:?}");
+        }
+    }
+
+    #[test]
     fn who_writes_can_be_reached_again() {
         let of = |unreachable: Option<i64>, wrote: Option<i64>| Conversation {
             id: ConversationId::new(
@@ -260,6 +360,7 @@ mod tests {
             bot_id: "bot".parse().unwrap(),
             phone_number_id: "531974795124266".parse().unwrap(),
             customer: CustomerNames::default(),
+            named_at: None,
             last_message_at: at(0),
             window_ends_at: wrote.map(|second| at(second) + SERVICE_WINDOW),
             paused_until: None,

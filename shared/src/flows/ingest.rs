@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::{ConversationTouch, CustomerNames};
+use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
@@ -372,8 +372,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             bot_id: client.bot_id.clone(),
             customer: customer.clone(),
             at: message.at,
-            // Only what a customer does opens the window, and only now; Meta's own notes about them do not.
-            inbound: message.origin == Origin::Customer && message.kind != "system",
+            by: touched_by(message),
         };
         self.store.touch_conversation(&touch).await?;
         if message.origin == Origin::App {
@@ -449,7 +448,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             bot_id,
             customer: message.customer.clone(),
             at: event.fact.at,
-            inbound: false,
+            by: TouchedBy::About,
         };
         self.store.mark_recipient(&contact, mark).await
     }
@@ -516,6 +515,15 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         tracing::warn!(metric = metric::QUARANTINED, quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
         self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
         Ok(Tally { quarantined: 1, ..Tally::default() })
+    }
+}
+
+/// Only what a customer does opens the window, and only now; Meta's own notes about them do not.
+fn touched_by(message: &Message) -> TouchedBy {
+    match message.origin {
+        Origin::Customer if message.kind != "system" => TouchedBy::Customer,
+        origin if origin.is_inbound() => TouchedBy::About,
+        _ => TouchedBy::Business,
     }
 }
 

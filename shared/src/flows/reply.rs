@@ -10,7 +10,7 @@ use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::content::line_of;
-use crate::domain::conversation::{Conversation, ConversationTouch};
+use crate::domain::conversation::{Conversation, ConversationTouch, TouchedBy};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::MessageId;
 use crate::domain::message::{Message, Origin, text_of};
@@ -412,7 +412,7 @@ where
             bot_id: conversation.bot_id.clone(),
             customer: conversation.customer.clone(),
             at: sent.at,
-            inbound: false,
+            by: TouchedBy::Business,
         };
         self.store().touch_conversation(&touch).await
     }

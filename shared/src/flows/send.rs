@@ -13,7 +13,7 @@ pub use receipt::Receipt;
 
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, Pause, PauseReason};
-use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::draft::{Recipient, call_of};
 use crate::domain::ids::{ConversationId, MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Sending};
@@ -345,7 +345,7 @@ where
             bot_id: parcel.client.bot_id.clone(),
             customer: names.clone(),
             at: self.clock.now(),
-            inbound: false,
+            by: TouchedBy::About,
         };
         known(self.store.mark_recipient(&contact, mark).await);
     }

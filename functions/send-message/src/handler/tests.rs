@@ -61,7 +61,8 @@ impl Desk {
         let key = self.world.store.resolve_customer(phone, &names).await.unwrap();
         let id = ConversationId::new(phone, &key);
         let at = at - shared::domain::conversation::SERVICE_WINDOW;
-        let touch = ConversationTouch { id, bot_id: bot(), customer: names, at, inbound: true };
+        let by = TouchedBy::Customer;
+        let touch = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         self.world.store.touch_conversation(&touch).await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::answer::Nudge;
-use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::flows::testing::{CUSTOMER, Process, bot, parcel, status, text, until_due, webhook};
 use crate::ports::MarkRecipients;
 use crate::testing::{Fault, World};
@@ -60,8 +60,8 @@ impl Shop {
         ingest.parcel(&parcel(world, told)).await.unwrap();
         let id = self.conversation(phone).unwrap();
         let names = self.world.store.with(|t| t.conversations[&id].customer.clone());
-        let contact =
-            ConversationTouch { id, bot_id: bot(), customer: names, at: world.clock.now(), inbound: false };
+        let (at, by) = (world.clock.now(), TouchedBy::About);
+        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         world.store.mark_recipient(&contact, RecipientMark::Unreachable).await.unwrap();
     }
 

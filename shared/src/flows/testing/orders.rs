@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{CUSTOMER, Process};
 use crate::domain::client::{Client, ClientStatus};
-use crate::domain::conversation::{ConversationTouch, CustomerNames};
+use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::message::{Message, Origin};
@@ -114,7 +114,8 @@ impl Process {
         let delivery = sender.deliver(&client, &intent, &draft.recipient).await?;
         if matches!(delivery, Delivery::Accepted(_)) {
             let bot_id = client.bot_id.clone();
-            let touch = ConversationTouch { id: conversation, bot_id, customer: to, at: now, inbound: false };
+            let by = TouchedBy::Business;
+            let touch = ConversationTouch { id: conversation, bot_id, customer: to, at: now, by };
             // The message is sent whatever happens here.
             let _ = store.touch_conversation(&touch).await;
         }

@@ -27,7 +27,8 @@ impl Desk {
         let phone = &self.client.phone_number_id;
         let key = self.world.store.resolve_customer(phone, &names).await.unwrap();
         let (id, at) = (ConversationId::new(phone, &key), self.world.clock.now());
-        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, inbound: false };
+        let by = TouchedBy::About;
+        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         self.world.store.mark_recipient(&contact, mark).await.unwrap();
     }
 }
