@@ -94,6 +94,7 @@ fn item(conversation: &Conversation, now: Timestamp) -> Value {
         "lastMessageAt": conversation.last_message_at,
         "windowEndsAt": conversation.window_ends_at,
         "windowOpen": conversation.window_ends_at.is_some_and(|end| end > now),
+        "freeUntil": conversation.free_until.filter(|until| *until > now),
         "pausedUntil": conversation.paused_until.filter(|until| *until > now),
         "unreachableSince": marks.unreachable_at.filter(|_| conversation.is_unreachable()),
         "marketingStoppedAt": marks.marketing_stopped_at.filter(|_| marks.refuses_marketing()),

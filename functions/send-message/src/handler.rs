@@ -122,6 +122,7 @@ where
         category: Option<&str>,
         conversation: Option<&Conversation>,
     ) -> Expected {
+        let now = self.sender.clock.now();
         let priced = match order.draft.needs_open_window() {
             true => Priced::Service,
             false => Priced::Template(category.and_then(TemplateCategory::of)),
@@ -129,9 +130,9 @@ where
         let windows = Windows {
             is_group: matches!(order.draft.recipient, Recipient::Group(_)),
             ends_at: conversation.and_then(|conversation| conversation.window_ends_at),
-            free_until: None,
+            free_until: conversation.and_then(|conversation| conversation.free_until_if_sent(now)),
         };
-        expected(priced, windows, self.sender.clock.now())
+        expected(priced, windows, now)
     }
 
     /// The client to send from: the one named, or the bot's only one.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
+use crate::domain::conversation::{ConversationTouch, TouchedBy};
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
@@ -325,7 +325,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
-            self.touch(client, &message, incoming.addressed_by()).await?;
+            self.touch(client, &message, &incoming).await?;
             // One that waits already is found without the help of a silent replay or of a history.
             let is_live = message.origin == Origin::Customer && !arrival.silent;
             if matches!(answer, Some(Answer::Pending { .. })) && is_live {
@@ -365,14 +365,14 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         &self,
         client: &Client,
         message: &Message,
-        customer: &CustomerNames,
+        incoming: &IncomingMessage,
     ) -> Result<(), StoreError> {
         let touch = ConversationTouch {
             id: message.conversation_id.clone(),
             bot_id: client.bot_id.clone(),
-            customer: customer.clone(),
+            customer: incoming.addressed_by().clone(),
             at: message.at,
-            by: touched_by(message),
+            by: touched_by(message, incoming.referred),
         };
         self.store.touch_conversation(&touch).await?;
         if message.origin == Origin::App {
@@ -519,8 +519,9 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
 }
 
 /// Only what a customer does opens the window, and only now; Meta's own notes about them do not.
-fn touched_by(message: &Message) -> TouchedBy {
+fn touched_by(message: &Message, referred: bool) -> TouchedBy {
     match message.origin {
+        Origin::Customer if message.kind != "system" && referred => TouchedBy::ReferredCustomer,
         Origin::Customer if message.kind != "system" => TouchedBy::Customer,
         origin if origin.is_inbound() => TouchedBy::About,
         _ => TouchedBy::Business,

@@ -87,6 +87,9 @@ async fn it_tells_the_window_what_meta_says_and_until_when_a_person_writes() {
         world.store.mark_recipient(&contact, mark).await.unwrap();
     }
     let until = world.clock.now() + Duration::from_secs(60);
+    for by in [TouchedBy::ReferredCustomer, TouchedBy::Business] {
+        world.store.touch_conversation(&ConversationTouch { by, ..touch.clone() }).await.unwrap();
+    }
     world.store.with(|t| t.conversations.get_mut(&touch.id).unwrap().paused_until = Some(until));
     let item = list(&world, &[("limit", "1")]).await["items"][0].clone();
     let marked = (touch.at + Duration::from_secs(5)).to_string();
@@ -96,12 +99,14 @@ async fn it_tells_the_window_what_meta_says_and_until_when_a_person_writes() {
             "botId": "demo-bakery", "phoneNumberId": client.phone_number_id, "customer": "15550100009",
             "customerIds": {"waId": "15550100009", "bsuid": "US.nine"}, "groupId": null,
             "lastMessageAt": touch.at, "windowEndsAt": touch.at + Duration::from_secs(24 * 60 * 60),
-            "windowOpen": true, "pausedUntil": until, "unreachableSince": marked, "marketingStoppedAt": marked,
+            "windowOpen": true, "freeUntil": touch.at + Duration::from_secs(72 * 60 * 60), "pausedUntil": until, "unreachableSince": marked, "marketingStoppedAt": marked,
         })
     );
     world.clock.advance(Duration::from_secs(24 * 60 * 60));
     let item = list(&world, &[("limit", "1")]).await["items"][0].clone();
     assert_eq!((&item["windowOpen"], &item["pausedUntil"]), (&json!(false), &Value::Null));
+    world.clock.advance(Duration::from_secs(48 * 60 * 60));
+    assert_eq!(list(&world, &[("limit", "1")]).await["items"][0]["freeUntil"], Value::Null);
 }
 
 #[tokio::test]

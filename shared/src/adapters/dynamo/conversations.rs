@@ -9,7 +9,7 @@ use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
-    SERVICE_WINDOW,
+    SERVICE_WINDOW, TouchedBy,
 };
 use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use crate::domain::message::{number_key, time_key};
@@ -49,6 +49,8 @@ struct Record {
     named_at: Option<Millis>,
     last_message_at: Millis,
     window_ends_at: Option<Millis>,
+    referred_at: Option<Millis>,
+    free_until: Option<Millis>,
     paused_until: Option<Millis>,
     unreachable_at: Option<Millis>,
     marketing_stopped_at: Option<Millis>,
@@ -65,6 +67,8 @@ fn conversation(item: Item) -> Stored<Conversation> {
         named_at: record.named_at.map(|t| t.0),
         last_message_at: record.last_message_at.0,
         window_ends_at: record.window_ends_at.map(|t| t.0),
+        referred_at: record.referred_at.map(|t| t.0),
+        free_until: record.free_until.map(|t| t.0),
         paused_until: record.paused_until.map(|t| t.0),
         marks: RecipientMarks {
             unreachable_at: record.unreachable_at.map(|t| t.0),
@@ -153,8 +157,10 @@ impl ResolveCustomers for Conversations {
 
 impl TouchConversations for Conversations {
     async fn touch_conversation(&self, touch: &ConversationTouch) -> Stored<()> {
-        let Write::Refused(mut item) = self.0.update(UPDATE, key(&touch.id), newest(touch)?).await? else {
-            return Ok(());
+        let mut item = match self.0.update(UPDATE, key(&touch.id), newest(touch)?).await? {
+            // Of the business it may be the answer that makes everything free; that is one write more, once.
+            Write::Done(_) if touch.by != TouchedBy::Business => return Ok(()),
+            Write::Done(item) | Write::Refused(item) => item,
         };
         for _ in 0..MOST_TRIES {
             let known = conversation(item.clone())?;
@@ -194,15 +200,19 @@ fn newest(touch: &ConversationTouch) -> Stored<Expression> {
         .set("botId", s(touch.bot_id.as_ref()))
         .set("phoneNumberId", s(touch.id.phone_number_id()))
         .set("numberKey", s(touch.number_key()));
-    Ok(match touch.by.opens_the_window() {
+    let change = match touch.by.opens_the_window() {
         true => change.set("windowEndsAt", millis(touch.at + SERVICE_WINDOW)),
         false => change,
+    };
+    Ok(match touch.by {
+        TouchedBy::ReferredCustomer => change.set("referredAt", millis(touch.at)),
+        _ => change,
     })
 }
 
 /// Makes of the item what the conversation is now, if nobody touched it meanwhile.
 fn replace(item: Item, now: &Conversation) -> Stored<Expression> {
-    let read = ["botId", "customer", "namedAt", "lastMessageAt", "windowEndsAt"];
+    let read = ["botId", "customer", "namedAt", "lastMessageAt", "windowEndsAt", "referredAt", "freeUntil"];
     let unchanged: Vec<String> = read
         .iter()
         .map(|name| match item.contains_key(*name) {
@@ -220,7 +230,12 @@ fn replace(item: Item, now: &Conversation) -> Stored<Expression> {
         .set("botId", s(now.bot_id.as_ref()))
         .set("numberKey", s(number_key(Some(&now.bot_id), &now.phone_number_id)))
         .set("customer", nested("conversations", &now.customer)?);
-    let times = [("namedAt", now.named_at), ("windowEndsAt", now.window_ends_at)];
+    let times = [
+        ("namedAt", now.named_at),
+        ("windowEndsAt", now.window_ends_at),
+        ("referredAt", now.referred_at),
+        ("freeUntil", now.free_until),
+    ];
     let times = times.into_iter().filter_map(|(name, time)| Some((name, millis(time?))));
     Ok(times.fold(change, |change, (name, time)| change.set(name, time)))
 }

@@ -1,7 +1,7 @@
 use super::{Ids, Must, at, eventually, key};
 use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
-    SERVICE_WINDOW, TouchedBy,
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, FREE_ENTRY_POINT, RecipientMark,
+    RecipientMarks, SERVICE_WINDOW, TouchedBy,
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::ports::{
@@ -102,6 +102,7 @@ pub async fn conversations(store: &(impl TouchConversations + ReadConversations)
     times_only_move_forward(store, &ids).await;
     touches_at_once_lose_nothing(store, &ids).await;
     only_the_customer_and_meta_say_who_the_customer_is(store, &ids).await;
+    an_answer_to_who_came_from_an_ad_makes_three_days_free(store, &ids).await;
     the_names_of_a_groups_participants_do_not_mix(store, &ids).await;
 }
 
@@ -119,6 +120,8 @@ fn known(ids: &Ids, n: u32, last: i64) -> Conversation {
         named_at: None,
         last_message_at: at(last),
         window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         marks: RecipientMarks::default(),
     }
@@ -203,6 +206,30 @@ async fn only_the_customer_and_meta_say_who_the_customer_is(
         store.touch_conversation(&touch).await.must();
         let found = store.conversation(&touch.id).await.must().expect("it was touched");
         assert!(found.customer == expected, "after {second} s by {by:?}: {:?}", found.customer);
+    }
+}
+
+async fn an_answer_to_who_came_from_an_ad_makes_three_days_free(
+    store: &(impl TouchConversations + ReadConversations),
+    ids: &Ids,
+) {
+    use TouchedBy::{Business, Customer, ReferredCustomer};
+    for (second, by, referred, free) in [
+        (100, Customer, None, None),
+        (90, ReferredCustomer, Some(90), None),
+        (80, Business, Some(90), None),
+        (120, Customer, Some(90), None),
+        (110, Business, Some(90), Some(110)),
+        (130, Business, Some(90), Some(110)),
+        (140, ReferredCustomer, Some(140), Some(110)),
+        (150, Business, Some(140), Some(150)),
+        (160, Business, Some(140), Some(150)),
+    ] {
+        let touch = touched(ids, 5, second, by);
+        store.touch_conversation(&touch).await.must();
+        let found = store.conversation(&touch.id).await.must().expect("it was touched");
+        let expected = (referred.map(at), free.map(|second| at(second) + FREE_ENTRY_POINT));
+        assert_eq!((found.referred_at, found.free_until), expected, "after {second} s by {by:?}");
     }
 }
 
@@ -316,6 +343,8 @@ pub async fn recipient_marks(
         named_at: None,
         last_message_at: at(20),
         window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         marks: RecipientMarks::default(),
     };

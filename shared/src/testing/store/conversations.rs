@@ -81,6 +81,8 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         named_at: None,
         last_message_at: touch.at,
         window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         marks: RecipientMarks::default(),
     }

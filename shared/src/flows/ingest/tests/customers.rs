@@ -176,3 +176,27 @@ async fn a_username_stays_with_the_conversation_when_the_business_writes_or_a_we
     assert_eq!(inbox.world.graph.sent().len(), 1);
     assert_eq!(inbox.with(CUSTOMER).await.unwrap().customer, known, "after an answer");
 }
+
+#[tokio::test]
+async fn the_bots_answer_to_who_came_from_an_ad_opens_three_free_days_and_no_other_message_does() {
+    let inbox = Inbox::new().await;
+    inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().referred_at, None);
+    let mut referred = inbox.text("wamid.B");
+    referred["referral"] = json!({"source_type": "ad", "source_id": "120"});
+    let metadata = json!({"phone_number_id": inbox.client.phone_number_id});
+    let another_agents = json!({"metadata": metadata, "standby": {"messages": [referred]}});
+    inbox.change("standby", another_agents).await;
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().referred_at, None, "what another agent deals with");
+    referred["id"] = json!("wamid.C");
+    inbox.receive(json!({"messages": [referred]})).await.unwrap();
+    let question = message(&inbox.world, "wamid.C");
+    let known = inbox.with(CUSTOMER).await.unwrap();
+    assert_eq!((known.referred_at, known.free_until), (Some(question.at), None));
+    until_due(&inbox.world, &question.id);
+    inbox.process.reply(&inbox.world).nudge(&Nudge { message_id: question.id }).await.unwrap();
+    let sent =
+        inbox.world.store.with(|t| t.messages.values().find(|m| m.origin == Origin::Bot).cloned().unwrap());
+    let free_until = sent.at + crate::domain::conversation::FREE_ENTRY_POINT;
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().free_until, Some(free_until));
+}
