@@ -201,6 +201,16 @@ where
         }
     }
 
+    /// A message that was begun before, and how it stands; `None` if there is none, or if it was not sent and
+    /// may be tried again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is sent.
+    pub async fn begun(&self, id: &MessageId) -> Result<Option<(Message, Delivery)>, StoreError> {
+        let Some(known) = self.store.message(id).await? else { return Ok(None) };
+        Ok(self.standing(&known).await?.map(|delivery| (known, delivery)))
+    }
+
     /// That a message is kept back is true of a new one only: of one that may have gone out before, nobody
     /// may think that it did not.
     async fn unless_begun(&self, intent: &Message, kept_back: Delivery) -> Result<Delivery, StoreError> {

@@ -82,6 +82,10 @@ impl Process {
         request: &Request,
     ) -> Result<Response<Body>, ApiError> {
         let store = &world.store;
+        let (id, sender) = (order.message_id(request), self.sender(world));
+        if let Some((_, delivery)) = sender.begun(&id).await? {
+            return told(&id, delivery);
+        }
         let client = sending_client(world, order).await?;
         let to = CustomerNames { wa_id: order.to.parse().ok(), ..CustomerNames::default() };
         let customer = store.resolve_customer(&client.phone_number_id, &to).await?;
@@ -92,9 +96,8 @@ impl Process {
             return Err(ApiError::conflict("window_closed", "", ""));
         }
         let draft = Draft::text(Recipient::Person(to.clone()), &order.text);
-        let sender = self.sender(world);
         let intent = Message {
-            id: order.message_id(request),
+            id,
             wamid: None,
             origin: Origin::Api,
             bot_id: Some(client.bot_id.clone()),

@@ -99,3 +99,31 @@ async fn a_paused_or_rejected_template_is_left_to_meta() {
         assert_eq!(answered(desk.send(&send(&format!("t{id}"), "en")).await).0, 200);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_died_after_sending_is_told_so_whatever_would_keep_the_message_back_by_now() {
+    let offer = json!({"botId": "demo-bakery", "to": CUSTOMER, "type": "template",
+                       "template": {"name": "news", "language": {"code": "en"}}});
+    for (change, body) in [("window", text("Hi")), ("consent", offer), ("client", text("Hi"))] {
+        let desk = Desk::new().await;
+        desk.knows(1, "news", "APPROVED", "MARKETING").await;
+        desk.window_ends(desk.world.clock.now() + Duration::from_secs(60)).await;
+        let request = Sample::of(EVENT).header("idempotency-key", Some("k")).body(&body);
+        desk.world.steps.fault_next("finish_request", Fault::CrashBefore);
+        assert!(desk.send(&request).await.is_err(), "{change}");
+        desk.world.steps.restart();
+        desk.world.clock.advance(CLAIM + Duration::from_secs(1));
+        match change {
+            "consent" => desk.marked(RecipientMark::MarketingStopped).await,
+            "client" => desk.world.store.with(|t| {
+                t.clients.values_mut().for_each(|client| client.stage = ClientStatus::Suspended);
+            }),
+            _ => {}
+        }
+        let (status, answer) = answered(desk.send(&request).await);
+        assert_eq!((status, &answer["status"]), (200, &json!("accepted")), "{change}: {answer}");
+        assert_eq!(desk.calls(), 1, "{change}");
+        let refused = refused(desk.send(&plain(&body)).await);
+        assert!(matches!(refused.0, 404 | 409), "{change} keeps a new message back: {refused:?}");
+    }
+}
