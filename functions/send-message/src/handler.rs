@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::api::sending::{Choice, Sent, SentStatus};
 use shared::domain::Timestamp;
 use shared::domain::client::{Client, ClientStatus, Pause, PauseReason};
-use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames};
+use shared::domain::conversation::{Conversation, ConversationTouch, CustomerKey, CustomerNames, TouchedBy};
 use shared::domain::draft::{Draft, InvalidDraft, Recipient};
 use shared::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use shared::domain::message::{Message, Origin};
@@ -88,11 +88,20 @@ where
             None => MessageId::random(self.random.bytes()),
         };
         let Sender { store, clock, claim, .. } = self.sender;
-        once(store, clock, claim, key.as_ref(), self.send(id, &bot, &members)).await
+        once(store, clock, claim, key.as_ref(), self.send(id, key.is_some(), &bot, &members)).await
     }
 
-    async fn send(&self, id: MessageId, bot: &BotId, members: &Members) -> Result<Response<Body>, ApiError> {
+    async fn send(
+        &self,
+        id: MessageId,
+        may_be_begun: bool,
+        bot: &BotId,
+        members: &Members,
+    ) -> Result<Response<Body>, ApiError> {
         let draft = Draft::parse(members.all()).map_err(invalid_message)?;
+        if may_be_begun && let Some((message, delivery)) = self.sender.begun(&id).await? {
+            return self.found(id, draft, message, delivery).await;
+        }
         let client = self.client(bot, members.optional("phoneNumberId")?).await?;
         self.check_restrictions(&client, &draft)?;
         let order = Order { id, client, draft };
@@ -104,17 +113,46 @@ where
         let cost = self.expected(&order, category.as_deref(), conversation.as_ref());
         let intent = self.intent(&order, &conversation_id);
         let delivery = self.sender.deliver(&order.client, &intent, &order.draft.recipient).await?;
+        self.told(&order, conversation_id, intent.at, &cost, delivery).await
+    }
+
+    /// Tells of a message that an abandoned request may have sent. What would keep it back by now (the window,
+    /// a stop of marketing, the client's state) is no answer to that.
+    async fn found(
+        &self,
+        id: MessageId,
+        draft: Draft,
+        message: Message,
+        delivery: Delivery,
+    ) -> Result<Response<Body>, ApiError> {
+        let client = self.sender.store.client(&message.phone_number_id).await?;
+        let client = client.ok_or_else(|| ApiError::not_found("client_not_found"))?;
+        let order = Order { id, client, draft };
+        let conversation = self.sender.store.conversation(&message.conversation_id).await?;
+        let category = self.category(&order).await?;
+        let cost = self.expected(&order, category.as_deref(), conversation.as_ref());
+        self.told(&order, message.conversation_id, message.at, &cost, delivery).await
+    }
+
+    async fn told(
+        &self,
+        order: &Order,
+        conversation: ConversationId,
+        at: Timestamp,
+        cost: &Expected,
+        delivery: Delivery,
+    ) -> Result<Response<Body>, ApiError> {
         if matches!(delivery, Delivery::Accepted(_)) {
-            self.touch(&order, conversation_id, intent.at).await;
+            self.touch(order, conversation, at).await;
         }
         if let Delivery::Refused(error) = &delivery
             && error.remedy() == Remedy::WindowClosed
         {
             // Meta's last word is an answer like any other.
             let closed = window_closed(self.choices(&order.client).await).with_meta(error);
-            return Ok(named(&order, closed).into_response());
+            return Ok(named(order, closed).into_response());
         }
-        respond(&order, &cost, delivery, self.sender.clock.now())
+        respond(order, cost, delivery, self.sender.clock.now())
     }
 
     fn expected(
@@ -123,6 +161,7 @@ where
         category: Option<&str>,
         conversation: Option<&Conversation>,
     ) -> Expected {
+        let now = self.sender.clock.now();
         let priced = match order.draft.needs_open_window() {
             true => Priced::Service,
             false => Priced::Template(category.and_then(TemplateCategory::of)),
@@ -130,9 +169,9 @@ where
         let windows = Windows {
             is_group: matches!(order.draft.recipient, Recipient::Group(_)),
             ends_at: conversation.and_then(|conversation| conversation.window_ends_at),
-            free_until: None,
+            free_until: conversation.and_then(|conversation| conversation.free_until_if_sent(now)),
         };
-        expected(priced, windows, self.sender.clock.now())
+        expected(priced, windows, now)
     }
 
     /// The client to send from: the one named, or the bot's only one.
@@ -229,7 +268,8 @@ where
     async fn touch(&self, order: &Order, id: ConversationId, at: Timestamp) {
         let Recipient::Person(customer) = &order.draft.recipient else { return };
         let bot_id = order.client.bot_id.clone();
-        let touch = ConversationTouch { id, bot_id, customer: customer.clone(), at, inbound: false };
+        let by = TouchedBy::Business;
+        let touch = ConversationTouch { id, bot_id, customer: customer.clone(), at, by };
         if let Err(error) = self.sender.store.touch_conversation(&touch).await {
             tracing::warn!(error = %shared::error::Chain(&error), "conversation not touched");
         }

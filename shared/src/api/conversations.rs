@@ -22,6 +22,8 @@ pub struct ConversationItem {
     /// When the customer service window ends or ended.
     window_ends_at: Option<Timestamp>,
     window_open: bool,
+    /// Until when everything is free, because the customer came from an ad or a post and was answered in time.
+    free_until: Option<Timestamp>,
     /// Until when there are no automatic answers, because a person writes.
     paused_until: Option<Timestamp>,
     /// Since when Meta cannot deliver to this customer.
@@ -47,6 +49,7 @@ impl ConversationItem {
             last_message_at: conversation.last_message_at,
             window_ends_at: conversation.window_ends_at,
             window_open: conversation.window_ends_at.is_some_and(|end| end > now),
+            free_until: conversation.free_until.filter(|until| *until > now),
             paused_until: conversation.paused_until.filter(|until| *until > now),
             unreachable_since: marks.unreachable_at.filter(|_| conversation.is_unreachable()),
             marketing_stopped_at: marks.marketing_stopped_at.filter(|_| marks.refuses_marketing()),

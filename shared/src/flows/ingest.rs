@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge};
 use crate::domain::client::{Client, Pause};
-use crate::domain::conversation::{ConversationTouch, CustomerNames};
+use crate::domain::conversation::{ConversationTouch, TouchedBy};
 use crate::domain::ids::{BusinessId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::json::value_of;
 use crate::domain::message::{Message, Origin};
@@ -326,7 +326,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
-            self.touch(client, &message, incoming.addressed_by()).await?;
+            self.touch(client, &message, &incoming).await?;
             // One that waits already is found without the help of a silent replay or of a history.
             let is_live = message.origin == Origin::Customer && !arrival.silent;
             if matches!(answer, Some(Answer::Pending { .. })) && is_live {
@@ -366,15 +366,14 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         &self,
         client: &Client,
         message: &Message,
-        customer: &CustomerNames,
+        incoming: &IncomingMessage,
     ) -> Result<(), StoreError> {
         let touch = ConversationTouch {
             id: message.conversation_id.clone(),
             bot_id: client.bot_id.clone(),
-            customer: customer.clone(),
+            customer: incoming.addressed_by().clone(),
             at: message.at,
-            // Only what a customer does opens the window, and only now; Meta's own notes about them do not.
-            inbound: message.origin == Origin::Customer && message.kind != "system",
+            by: touched_by(message, incoming.referred),
         };
         self.store.touch_conversation(&touch).await?;
         if message.origin == Origin::App {
@@ -450,7 +449,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             bot_id,
             customer: message.customer.clone(),
             at: event.fact.at,
-            inbound: false,
+            by: TouchedBy::About,
         };
         self.store.mark_recipient(&contact, mark).await
     }
@@ -517,6 +516,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
         tracing::warn!(metric = metric::QUARANTINED, quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
         self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
         Ok(Tally { quarantined: 1, ..Tally::default() })
+    }
+}
+
+/// Only what a customer does opens the window, and only now; Meta's own notes about them do not.
+fn touched_by(message: &Message, referred: bool) -> TouchedBy {
+    match message.origin {
+        Origin::Customer if message.kind != "system" && referred => TouchedBy::ReferredCustomer,
+        Origin::Customer if message.kind != "system" => TouchedBy::Customer,
+        origin if origin.is_inbound() => TouchedBy::About,
+        _ => TouchedBy::Business,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Nudge, Why};
 use crate::domain::bot::Bot;
 use crate::domain::client::{Client, ClientStatus};
-use crate::domain::conversation::{Conversation, ConversationTouch};
+use crate::domain::conversation::{Conversation, ConversationTouch, TouchedBy};
 use crate::domain::draft::Recipient;
 use crate::domain::ids::MessageId;
 use crate::domain::message::{Message, Origin};
@@ -422,7 +422,7 @@ where
             bot_id: conversation.bot_id.clone(),
             customer: conversation.customer.clone(),
             at: sent.at,
-            inbound: false,
+            by: TouchedBy::Business,
         };
         self.store().touch_conversation(&touch).await
     }

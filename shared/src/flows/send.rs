@@ -13,7 +13,7 @@ pub use receipt::Receipt;
 
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, Pause, PauseReason};
-use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::draft::{Recipient, call_of};
 use crate::domain::ids::{ConversationId, MessageId, PhoneNumberId, Wamid};
 use crate::domain::message::{Message, Sending};
@@ -201,6 +201,16 @@ where
         }
     }
 
+    /// A message that was begun before, and how it stands; `None` if there is none, or if it was not sent and
+    /// may be tried again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is sent.
+    pub async fn begun(&self, id: &MessageId) -> Result<Option<(Message, Delivery)>, StoreError> {
+        let Some(known) = self.store.message(id).await? else { return Ok(None) };
+        Ok(self.standing(&known).await?.map(|delivery| (known, delivery)))
+    }
+
     /// That a message is kept back is true of a new one only: of one that may have gone out before, nobody
     /// may think that it did not.
     async fn unless_begun(&self, intent: &Message, kept_back: Delivery) -> Result<Delivery, StoreError> {
@@ -345,7 +355,7 @@ where
             bot_id: parcel.client.bot_id.clone(),
             customer: names.clone(),
             at: self.clock.now(),
-            inbound: false,
+            by: TouchedBy::About,
         };
         known(self.store.mark_recipient(&contact, mark).await);
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::client::Client;
-use shared::domain::conversation::{ConversationTouch, CustomerNames, RecipientMark};
+use shared::domain::conversation::{ConversationTouch, CustomerNames, RecipientMark, TouchedBy};
 use shared::ports::{MarkRecipients, TouchConversations};
 use shared::testing::{Sample, World, answered, refused};
 
@@ -20,7 +20,7 @@ fn names(wa_id: Option<&str>, bsuid: Option<&str>) -> CustomerNames {
 }
 
 /// A message between a client and a customer, a second after the last one.
-async fn talk(world: &World, client: &Client, customer: &CustomerNames, inbound: bool) -> ConversationTouch {
+async fn talk(world: &World, client: &Client, customer: &CustomerNames, by: TouchedBy) -> ConversationTouch {
     let key = world.store.resolve_customer(&client.phone_number_id, customer).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
     let touch = ConversationTouch {
@@ -28,7 +28,7 @@ async fn talk(world: &World, client: &Client, customer: &CustomerNames, inbound:
         bot_id: client.bot_id.clone(),
         customer: customer.clone(),
         at: world.clock.now(),
-        inbound,
+        by,
     };
     world.store.touch_conversation(&touch).await.unwrap();
     touch
@@ -41,7 +41,7 @@ async fn world() -> (World, [Client; 3]) {
     let (second, _) = world.active_client(&bot(), 2).await;
     let (foreign, _) = world.active_client(&"other-bot".parse().unwrap(), 3).await;
     for (client, n) in [(&first, 1), (&second, 1), (&first, 2), (&second, 4), (&foreign, 5), (&first, 3)] {
-        talk(&world, client, &names(Some(&format!("1555010000{n}")), None), true).await;
+        talk(&world, client, &names(Some(&format!("1555010000{n}")), None), TouchedBy::Customer).await;
     }
     (world, [first, second, foreign])
 }
@@ -82,12 +82,15 @@ async fn the_newest_comes_first_across_numbers_and_pages() {
 async fn it_tells_the_window_what_meta_says_and_until_when_a_person_writes() {
     let (world, [client, ..]) = world().await;
     let customer = names(Some("15550100009"), Some("US.nine"));
-    let touch = talk(&world, &client, &customer, true).await;
+    let touch = talk(&world, &client, &customer, TouchedBy::Customer).await;
     for mark in [RecipientMark::Unreachable, RecipientMark::MarketingStopped] {
         let contact = ConversationTouch { at: world.clock.now() + Duration::from_secs(5), ..touch.clone() };
         world.store.mark_recipient(&contact, mark).await.unwrap();
     }
     let until = world.clock.now() + Duration::from_secs(60);
+    for by in [TouchedBy::ReferredCustomer, TouchedBy::Business] {
+        world.store.touch_conversation(&ConversationTouch { by, ..touch.clone() }).await.unwrap();
+    }
     world.store.with(|t| t.conversations.get_mut(&touch.id).unwrap().paused_until = Some(until));
     let item = list(&world, &[("limit", "1")]).await["items"][0].clone();
     let marked = (touch.at + Duration::from_secs(5)).to_string();
@@ -97,21 +100,23 @@ async fn it_tells_the_window_what_meta_says_and_until_when_a_person_writes() {
             "botId": "demo-bakery", "phoneNumberId": client.phone_number_id, "customer": "15550100009",
             "customerIds": {"waId": "15550100009", "bsuid": "US.nine"}, "groupId": null,
             "lastMessageAt": touch.at, "windowEndsAt": touch.at + Duration::from_secs(24 * 60 * 60),
-            "windowOpen": true, "pausedUntil": until, "unreachableSince": marked, "marketingStoppedAt": marked,
+            "windowOpen": true, "freeUntil": touch.at + Duration::from_secs(72 * 60 * 60), "pausedUntil": until, "unreachableSince": marked, "marketingStoppedAt": marked,
         })
     );
     world.clock.advance(Duration::from_secs(24 * 60 * 60));
     let item = list(&world, &[("limit", "1")]).await["items"][0].clone();
     assert_eq!((&item["windowOpen"], &item["pausedUntil"]), (&json!(false), &Value::Null));
+    world.clock.advance(Duration::from_secs(48 * 60 * 60));
+    assert_eq!(list(&world, &[("limit", "1")]).await["items"][0]["freeUntil"], Value::Null);
 }
 
 #[tokio::test]
 async fn one_customer_is_found_under_every_name_with_all_of_them() {
     let (world, [first, second, foreign]) = world().await;
     let both = names(Some("15550100009"), Some("US.nine"));
-    talk(&world, &first, &both, true).await;
-    talk(&world, &second, &names(None, Some("US.nine")), true).await;
-    talk(&world, &foreign, &both, true).await;
+    talk(&world, &first, &both, TouchedBy::Customer).await;
+    talk(&world, &second, &names(None, Some("US.nine")), TouchedBy::Customer).await;
+    talk(&world, &foreign, &both, TouchedBy::Customer).await;
     let by_bsuid = list(&world, &[("customer", "US.nine")]).await;
     let numbers: Vec<&Value> =
         by_bsuid["items"].as_array().unwrap().iter().map(|it| &it["phoneNumberId"]).collect();
@@ -140,7 +145,7 @@ async fn a_foreign_bot_or_number_answers_as_an_unknown_one() {
 async fn a_conversation_of_the_bot_before_is_not_shown() {
     let (world, [client, ..]) = world().await;
     let customer = names(Some("15550100009"), None);
-    let touch = talk(&world, &client, &customer, true).await;
+    let touch = talk(&world, &client, &customer, TouchedBy::Customer).await;
     let other = "other-bot".parse().unwrap();
     world.store.with(|t| t.conversations.get_mut(&touch.id).unwrap().bot_id = other);
     assert_eq!(list(&world, &[("customer", "15550100009")]).await["items"], json!([]));

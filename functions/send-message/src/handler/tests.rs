@@ -56,12 +56,16 @@ impl Desk {
 
     /// The customer wrote, and their window ends then.
     async fn window_ends(&self, at: Timestamp) {
+        self.wrote(at - shared::domain::conversation::SERVICE_WINDOW, TouchedBy::Customer).await;
+    }
+
+    /// Somebody wrote in the conversation.
+    async fn wrote(&self, at: Timestamp, by: TouchedBy) {
         let names = CustomerNames { wa_id: Some(CUSTOMER.parse().unwrap()), ..CustomerNames::default() };
         let phone = &self.client.phone_number_id;
         let key = self.world.store.resolve_customer(phone, &names).await.unwrap();
         let id = ConversationId::new(phone, &key);
-        let at = at - shared::domain::conversation::SERVICE_WINDOW;
-        let touch = ConversationTouch { id, bot_id: bot(), customer: names, at, inbound: true };
+        let touch = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         self.world.store.touch_conversation(&touch).await.unwrap();
     }
 }
@@ -268,6 +272,26 @@ async fn the_answer_says_what_the_message_is_expected_to_cost() {
     assert_eq!(said, cost);
     desk.world.graph.fail_next("send", GraphFault::UnclearAfter);
     assert_eq!(expected(&template()).await, cost, "of an uncertain one, too");
+}
+
+#[tokio::test]
+async fn the_answer_to_who_came_from_an_ad_and_all_in_three_days_after_it_are_expected_to_be_free() {
+    let desk = Desk::new().await;
+    let expected = async |body: &Value| answered(desk.send(&plain(body)).await).1["expected"].clone();
+    let day = Duration::from_secs(24 * 60 * 60);
+    desk.window_ends(desk.world.clock.now() + day).await;
+    assert_eq!(expected(&text("Hi")).await["window"], "open");
+    desk.wrote(desk.world.clock.now(), TouchedBy::ReferredCustomer).await;
+    desk.world.clock.advance(Duration::from_secs(60));
+    let answered_at = desk.world.clock.now();
+    let free = json!({"category": "referral_conversion", "billable": false, "window": "free_entry_point",
+                      "windowEndsAt": answered_at + day - Duration::from_secs(60)});
+    assert_eq!(expected(&text("Hi")).await, free, "the answer itself");
+    desk.world.clock.advance(day);
+    assert_eq!(refused(desk.send(&plain(&text("Hi"))).await), (409, "window_closed".to_owned()));
+    assert_eq!(expected(&template()).await, free, "outside the window, too");
+    desk.world.clock.set(answered_at + 3 * day);
+    assert_eq!(expected(&template()).await["window"], "closed");
 }
 
 #[tokio::test]

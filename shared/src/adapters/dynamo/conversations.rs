@@ -9,10 +9,10 @@ use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
-    SERVICE_WINDOW,
+    SERVICE_WINDOW, TouchedBy,
 };
 use crate::domain::ids::{BotId, ConversationId, PhoneNumberId};
-use crate::domain::message::time_key;
+use crate::domain::message::{number_key, time_key};
 use crate::error::StoreError;
 use crate::ports::{
     ClaimConversations, ConversationClaim, EraseConversations, ListConversations, MarkRecipients, NoteAway,
@@ -46,8 +46,11 @@ struct Record {
     bot_id: BotId,
     phone_number_id: PhoneNumberId,
     customer: CustomerNames,
+    named_at: Option<Millis>,
     last_message_at: Millis,
     window_ends_at: Option<Millis>,
+    referred_at: Option<Millis>,
+    free_until: Option<Millis>,
     paused_until: Option<Millis>,
     away_at: Option<Millis>,
     unreachable_at: Option<Millis>,
@@ -62,8 +65,11 @@ fn conversation(item: Item) -> Stored<Conversation> {
         bot_id: record.bot_id,
         phone_number_id: record.phone_number_id,
         customer: record.customer,
+        named_at: record.named_at.map(|t| t.0),
         last_message_at: record.last_message_at.0,
         window_ends_at: record.window_ends_at.map(|t| t.0),
+        referred_at: record.referred_at.map(|t| t.0),
+        free_until: record.free_until.map(|t| t.0),
         paused_until: record.paused_until.map(|t| t.0),
         away_at: record.away_at.map(|t| t.0),
         marks: RecipientMarks {
@@ -153,26 +159,87 @@ impl ResolveCustomers for Conversations {
 
 impl TouchConversations for Conversations {
     async fn touch_conversation(&self, touch: &ConversationTouch) -> Stored<()> {
-        let condition = "attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt";
-        let newest = Expression::when(condition)
-            .set("lastMessageAt", millis(touch.at))
-            .set("timeKey", s(time_key(touch.at, touch.id.as_ref())))
-            .set("botId", s(touch.bot_id.as_ref()))
-            .set("phoneNumberId", s(touch.id.phone_number_id()))
-            .set("numberKey", s(touch.number_key()))
-            .set("customer", nested("conversations", &touch.customer)?);
-        let window = millis(touch.at + SERVICE_WINDOW);
-        // The newest message of all, if it is the customer's, opens the longest window.
-        let newest = if touch.inbound { newest.set("windowEndsAt", window.clone()) } else { newest };
-        let update = self.0.update(UPDATE, key(&touch.id), newest).await?;
-        if matches!(update, Write::Refused(_)) && touch.inbound {
-            let condition = "attribute_exists(#conversationId) \
-                             AND (attribute_not_exists(#windowEndsAt) OR #windowEndsAt < :windowEndsAt)";
-            let change = Expression::when(condition).set("windowEndsAt", window);
-            self.0.update(UPDATE, key(&touch.id), change).await?;
+        let mut item = match self.0.update(UPDATE, key(&touch.id), newest(touch)?).await? {
+            // Of the business it may be the answer that makes everything free; that is one write more, once.
+            Write::Done(_) if touch.by != TouchedBy::Business => return Ok(()),
+            Write::Done(item) | Write::Refused(item) => item,
+        };
+        for _ in 0..MOST_TRIES {
+            let known = conversation(item.clone())?;
+            let mut next = known.clone();
+            next.take(touch);
+            if next == known {
+                return Ok(());
+            }
+            match self.0.update(UPDATE, key(&touch.id), replace(item, &next)?).await? {
+                Write::Done(_) => return Ok(()),
+                Write::Refused(now) => item = now,
+            }
         }
-        Ok(())
+        Err(StoreError::service(UPDATE, "others wrote to the conversation all the time"))
     }
+}
+
+/// How often a message that is not the newest, or brings other names, is tried again because somebody else wrote
+/// to the conversation meanwhile. Each time means that one of them got through.
+const MOST_TRIES: usize = 16;
+
+/// What a touch does that is the newest of all and brings no other names: nearly each one, and so one write.
+/// [`Conversation::take`] says the same.
+fn newest(touch: &ConversationTouch) -> Stored<Expression> {
+    let is_newest = "(attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt)";
+    let same_names = "(attribute_not_exists(#customer) OR #customer = :customer)";
+    let customer = nested("conversations", &touch.customer)?;
+    let change = match touch.by.tells_names() {
+        true => Expression::when(&format!("{is_newest} AND {same_names}"))
+            .set("customer", customer)
+            .set("namedAt", millis(touch.at)),
+        false => Expression::when(is_newest).set_if_missing("customer", customer),
+    };
+    let change = change
+        .set("lastMessageAt", millis(touch.at))
+        .set("timeKey", s(time_key(touch.at, touch.id.as_ref())))
+        .set("botId", s(touch.bot_id.as_ref()))
+        .set("phoneNumberId", s(touch.id.phone_number_id()))
+        .set("numberKey", s(touch.number_key()));
+    let change = match touch.by.opens_the_window() {
+        true => change.set("windowEndsAt", millis(touch.at + SERVICE_WINDOW)),
+        false => change,
+    };
+    Ok(match touch.by {
+        TouchedBy::ReferredCustomer => change.set("referredAt", millis(touch.at)),
+        _ => change,
+    })
+}
+
+/// Makes of the item what the conversation is now, if nobody touched it meanwhile.
+fn replace(item: Item, now: &Conversation) -> Stored<Expression> {
+    let read = ["botId", "customer", "namedAt", "lastMessageAt", "windowEndsAt", "referredAt", "freeUntil"];
+    let unchanged: Vec<String> = read
+        .iter()
+        .map(|name| match item.contains_key(*name) {
+            true => format!("#{name} = :was{name}"),
+            false => format!("attribute_not_exists(#{name})"),
+        })
+        .collect();
+    let mut change = Expression::when(&unchanged.join(" AND "));
+    for (name, value) in item.into_iter().filter(|(name, _)| read.contains(&name.as_str())) {
+        change = change.value(&format!("was{name}"), value);
+    }
+    let change = change
+        .set("lastMessageAt", millis(now.last_message_at))
+        .set("timeKey", s(now.time_key()))
+        .set("botId", s(now.bot_id.as_ref()))
+        .set("numberKey", s(number_key(Some(&now.bot_id), &now.phone_number_id)))
+        .set("customer", nested("conversations", &now.customer)?);
+    let times = [
+        ("namedAt", now.named_at),
+        ("windowEndsAt", now.window_ends_at),
+        ("referredAt", now.referred_at),
+        ("freeUntil", now.free_until),
+    ];
+    let times = times.into_iter().filter_map(|(name, time)| Some((name, millis(time?))));
+    Ok(times.fold(change, |change, (name, time)| change.set(name, time)))
 }
 
 impl PauseConversations for Conversations {

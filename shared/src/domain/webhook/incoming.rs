@@ -67,6 +67,8 @@ pub struct IncomingMessage {
     pub group: Option<CustomerKey>,
     /// The message that it quotes.
     pub reply_to: Option<MessageId>,
+    /// Whether it says that the customer came from an ad or a post.
+    pub referred: bool,
     /// The customer has a new number or id, or told the number: of live messages.
     pub renamed: Option<Renamed>,
 }
@@ -142,6 +144,7 @@ impl Piece<'_> {
             customer,
             group,
             reply_to: context.texts(&["id", "message_id"]).first().and_then(|id| id.parse().ok()),
+            referred: !said.object("referral").is_empty(),
             renamed,
         })
     }

@@ -110,6 +110,11 @@ impl<'a> Members<'a> {
         list.into_iter().map(|raw| Self::of(raw.get())).collect()
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// An object; an empty one if there is none.
     pub(super) fn object(&self, name: &str) -> Self {
         self.0.get(name).map(|raw| Self::of(raw.get())).unwrap_or_default()

@@ -76,17 +76,6 @@ impl CustomerNames {
         (self.wa_id.is_some() && self.wa_id == other.wa_id)
             || (self.bsuid.is_some() && self.bsuid == other.bsuid)
     }
-
-    /// With what the other knows besides.
-    fn or(self, other: Self) -> Self {
-        Self {
-            wa_id: self.wa_id.or(other.wa_id),
-            bsuid: self.bsuid.or(other.bsuid),
-            parent_bsuid: self.parent_bsuid.or(other.parent_bsuid),
-            username: self.username.or(other.username),
-            name: self.name.or(other.name),
-        }
-    }
 }
 
 impl Piece<'_> {

@@ -3,7 +3,7 @@
 
 use crate::domain::Timestamp;
 use crate::domain::client::Client;
-use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::webhook::{Deed, Piece, What};
 use crate::error::StoreError;
@@ -45,7 +45,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             customer: deed.customer.clone(),
             // Never later than we heard of it: a word from the future would outdo all to come.
             at: deed.at.unwrap_or(received_at).min(received_at),
-            inbound: deed.what == What::Called,
+            by: if deed.what == What::Called { TouchedBy::Customer } else { TouchedBy::About },
         };
         match deed.what {
             What::Called => self.store.touch_conversation(&touch).await,

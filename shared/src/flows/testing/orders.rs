@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{CUSTOMER, Process};
 use crate::domain::client::{Client, ClientStatus};
-use crate::domain::conversation::{ConversationTouch, CustomerNames};
+use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
 use crate::domain::draft::{Draft, Recipient};
 use crate::domain::ids::{BotId, ConversationId, MessageId, PhoneNumberId};
 use crate::domain::message::{Message, Origin};
@@ -82,6 +82,10 @@ impl Process {
         request: &Request,
     ) -> Result<Response<Body>, ApiError> {
         let store = &world.store;
+        let (id, sender) = (order.message_id(request), self.sender(world));
+        if let Some((_, delivery)) = sender.begun(&id).await? {
+            return told(&id, delivery);
+        }
         let client = sending_client(world, order).await?;
         let to = CustomerNames { wa_id: order.to.parse().ok(), ..CustomerNames::default() };
         let customer = store.resolve_customer(&client.phone_number_id, &to).await?;
@@ -92,9 +96,8 @@ impl Process {
             return Err(ApiError::conflict("window_closed", "", ""));
         }
         let draft = Draft::text(Recipient::Person(to.clone()), &order.text);
-        let sender = self.sender(world);
         let intent = Message {
-            id: order.message_id(request),
+            id,
             wamid: None,
             origin: Origin::Api,
             bot_id: Some(client.bot_id.clone()),
@@ -115,7 +118,8 @@ impl Process {
         let delivery = sender.deliver(&client, &intent, &draft.recipient).await?;
         if matches!(delivery, Delivery::Accepted(_)) {
             let bot_id = client.bot_id.clone();
-            let touch = ConversationTouch { id: conversation, bot_id, customer: to, at: now, inbound: false };
+            let by = TouchedBy::Business;
+            let touch = ConversationTouch { id: conversation, bot_id, customer: to, at: now, by };
             // The message is sent whatever happens here.
             let _ = store.touch_conversation(&touch).await;
         }

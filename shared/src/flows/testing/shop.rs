@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{CUSTOMER, Process, bot, parcel, status, text, until_due, webhook};
 use crate::domain::answer::Nudge;
 use crate::domain::client::Client;
-use crate::domain::conversation::{ConversationTouch, RecipientMark};
+use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::ids::ConversationId;
 use crate::domain::raw::sha256;
 use crate::ports::{Clock, MarkRecipients};
@@ -63,8 +63,8 @@ impl Shop {
         ingest.parcel(&parcel(world, told)).await.unwrap();
         let id = self.conversation(phone).unwrap();
         let names = self.world.store.with(|t| t.conversations[&id].customer.clone());
-        let contact =
-            ConversationTouch { id, bot_id: bot(), customer: names, at: world.clock.now(), inbound: false };
+        let (at, by) = (world.clock.now(), TouchedBy::About);
+        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         world.store.mark_recipient(&contact, RecipientMark::Unreachable).await.unwrap();
     }
 

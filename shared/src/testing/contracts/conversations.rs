@@ -1,7 +1,7 @@
 use super::{Ids, Must, at, eventually, key};
 use crate::domain::conversation::{
-    Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
-    SERVICE_WINDOW,
+    Conversation, ConversationTouch, CustomerKey, CustomerNames, FREE_ENTRY_POINT, RecipientMark,
+    RecipientMarks, SERVICE_WINDOW, TouchedBy,
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::ports::{
@@ -99,43 +99,156 @@ async fn a_changed_name_leads_to_the_same_customer(store: &impl ResolveCustomers
 /// [`TouchConversations`] and [`ReadConversations`].
 pub async fn conversations(store: &(impl TouchConversations + ReadConversations), unique: &str) {
     let ids = Ids::new("conversations", unique);
-    let touch = |n: u32, seconds: i64, inbound: bool| ConversationTouch {
-        id: ids.conversation(n),
-        bot_id: ids.bot(1),
-        customer: ids.customer(u32::try_from(seconds).expect("a small number")),
-        at: at(seconds),
-        inbound,
-    };
-    let expected = |n: u32, last: i64, inbound: Option<i64>| Conversation {
+    times_only_move_forward(store, &ids).await;
+    touches_at_once_lose_nothing(store, &ids).await;
+    only_the_customer_and_meta_say_who_the_customer_is(store, &ids).await;
+    an_answer_to_who_came_from_an_ad_makes_three_days_free(store, &ids).await;
+    the_names_of_a_groups_participants_do_not_mix(store, &ids).await;
+}
+
+fn touched(ids: &Ids, n: u32, seconds: i64, by: TouchedBy) -> ConversationTouch {
+    let (id, customer) = (ids.conversation(n), ids.customer(1));
+    ConversationTouch { id, bot_id: ids.bot(1), customer, at: at(seconds), by }
+}
+
+fn known(ids: &Ids, n: u32, last: i64) -> Conversation {
+    Conversation {
         id: ids.conversation(n),
         bot_id: ids.bot(1),
         phone_number_id: ids.phone(n),
-        customer: ids.customer(u32::try_from(last).expect("a small number")),
+        customer: ids.customer(1),
+        named_at: None,
         last_message_at: at(last),
-        window_ends_at: inbound.map(|seconds| at(seconds) + SERVICE_WINDOW),
+        window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         away_at: None,
         marks: RecipientMarks::default(),
-    };
-    assert_eq!(store.conversation(&ids.conversation(1)).await.must(), None);
-    for (second, inbound, last, window) in [
-        (100, false, 100, None),
-        (50, true, 100, Some(50)),
-        (40, true, 100, Some(50)),
-        (200, true, 200, Some(200)),
-        (150, true, 200, Some(200)),
-        (300, false, 300, Some(200)),
-        (200, true, 300, Some(200)),
-    ] {
-        store.touch_conversation(&touch(1, second, inbound)).await.must();
-        let known = store.conversation(&ids.conversation(1)).await.must();
-        assert_eq!(known, Some(expected(1, last, window)), "after {second} s, inbound {inbound}");
     }
-    let (a, b) = (touch(2, 10, true), touch(2, 20, false));
-    let (first, second) = tokio::join!(store.touch_conversation(&a), store.touch_conversation(&b));
-    first.must();
-    second.must();
-    assert_eq!(store.conversation(&ids.conversation(2)).await.must(), Some(expected(2, 20, Some(10))));
+}
+
+async fn times_only_move_forward(store: &(impl TouchConversations + ReadConversations), ids: &Ids) {
+    use TouchedBy::{About, Business, Customer};
+    assert_eq!(store.conversation(&ids.conversation(1)).await.must(), None);
+    let mut expected = known(ids, 1, 100);
+    for (second, by, last, named, window) in [
+        (100, Business, 100, None, None),
+        (50, Customer, 100, Some(50), Some(50)),
+        (40, Customer, 100, Some(50), Some(50)),
+        (200, Customer, 200, Some(200), Some(200)),
+        (150, Customer, 200, Some(200), Some(200)),
+        (300, Business, 300, Some(200), Some(200)),
+        (200, Customer, 300, Some(200), Some(200)),
+        (400, About, 400, Some(400), Some(200)),
+        (350, Customer, 400, Some(400), Some(350)),
+    ] {
+        store.touch_conversation(&touched(ids, 1, second, by)).await.must();
+        expected.last_message_at = at(last);
+        expected.named_at = named.map(at);
+        expected.window_ends_at = window.map(|seconds| at(seconds) + SERVICE_WINDOW);
+        let known = store.conversation(&expected.id).await.must();
+        assert_eq!(known.as_ref(), Some(&expected), "after {second} s by {by:?}");
+    }
+    // The client may have moved to another bot.
+    let bot_id = ids.bot(2);
+    let moved = ConversationTouch { bot_id: bot_id.clone(), ..touched(ids, 1, 500, TouchedBy::Business) };
+    store.touch_conversation(&moved).await.must();
+    store.touch_conversation(&touched(ids, 1, 450, TouchedBy::Customer)).await.must();
+    let known = store.conversation(&expected.id).await.must().expect("it was touched");
+    assert_eq!((known.bot_id, known.last_message_at), (bot_id, at(500)));
+}
+
+async fn touches_at_once_lose_nothing(store: &(impl TouchConversations + ReadConversations), ids: &Ids) {
+    for n in 20..30 {
+        let named = |name: &str| CustomerNames { name: Some(name.to_owned()), ..ids.customer(1) };
+        let customers = touched(ids, n, 10, TouchedBy::Customer);
+        let business = touched(ids, n, 20, TouchedBy::Business);
+        let other = ConversationTouch { customer: named("Anna"), ..touched(ids, n, 15, TouchedBy::Customer) };
+        let (one, two, three) = tokio::join!(
+            store.touch_conversation(&customers),
+            store.touch_conversation(&business),
+            store.touch_conversation(&other)
+        );
+        one.must();
+        two.must();
+        three.must();
+        let mut expected = known(ids, n, 20);
+        expected.customer = named("Anna");
+        expected.named_at = Some(at(15));
+        expected.window_ends_at = Some(at(15) + SERVICE_WINDOW);
+        let found = store.conversation(&expected.id).await.must();
+        assert_eq!(found.as_ref(), Some(&expected), "three at once");
+        assert!(found.is_some_and(|it| it.customer == expected.customer), "with all names");
+    }
+}
+
+async fn only_the_customer_and_meta_say_who_the_customer_is(
+    store: &(impl TouchConversations + ReadConversations),
+    ids: &Ids,
+) {
+    use TouchedBy::{About, Business, Customer};
+    let both = CustomerNames { wa_id: ids.customer(1).wa_id, ..bsuid_only(&ids.customer(1)) };
+    let other = ids.customer(2);
+    let username = |names: CustomerNames, it: &str| CustomerNames { username: Some(it.to_owned()), ..names };
+    for (second, by, told, expected) in [
+        (10, Business, phone_only(&both), phone_only(&both)),
+        (20, Business, other.clone(), phone_only(&both)),
+        (30, Customer, bsuid_only(&both), both.clone()),
+        (40, Customer, username(bsuid_only(&both), "anna"), username(both.clone(), "anna")),
+        (50, Business, phone_only(&both), username(both.clone(), "anna")),
+        (60, Customer, bsuid_only(&both), username(both.clone(), "anna")),
+        (35, About, username(both.clone(), "older"), username(both.clone(), "anna")),
+        (70, About, bsuid_only(&other), username(bsuid_only(&other), "anna")),
+        (65, Customer, both.clone(), username(bsuid_only(&other), "anna")),
+        (80, Business, both.clone(), username(bsuid_only(&other), "anna")),
+    ] {
+        let touch = ConversationTouch { customer: told, ..touched(ids, 3, second, by) };
+        store.touch_conversation(&touch).await.must();
+        let found = store.conversation(&touch.id).await.must().expect("it was touched");
+        assert!(found.customer == expected, "after {second} s by {by:?}: {:?}", found.customer);
+    }
+}
+
+async fn an_answer_to_who_came_from_an_ad_makes_three_days_free(
+    store: &(impl TouchConversations + ReadConversations),
+    ids: &Ids,
+) {
+    use TouchedBy::{Business, Customer, ReferredCustomer};
+    for (second, by, referred, free) in [
+        (100, Customer, None, None),
+        (90, ReferredCustomer, Some(90), None),
+        (80, Business, Some(90), None),
+        (120, Customer, Some(90), None),
+        (110, Business, Some(90), Some(110)),
+        (130, Business, Some(90), Some(110)),
+        (140, ReferredCustomer, Some(140), Some(110)),
+        (150, Business, Some(140), Some(150)),
+        (160, Business, Some(140), Some(150)),
+    ] {
+        let touch = touched(ids, 5, second, by);
+        store.touch_conversation(&touch).await.must();
+        let found = store.conversation(&touch.id).await.must().expect("it was touched");
+        let expected = (referred.map(at), free.map(|second| at(second) + FREE_ENTRY_POINT));
+        assert_eq!((found.referred_at, found.free_until), expected, "after {second} s by {by:?}");
+    }
+}
+
+async fn the_names_of_a_groups_participants_do_not_mix(
+    store: &(impl TouchConversations + ReadConversations),
+    ids: &Ids,
+) {
+    let group = CustomerKey::group(&ids.text(1)).expect("a group's id");
+    let id = ConversationId::new(&ids.phone(1), &group);
+    let named = CustomerNames { name: Some("Anna".to_owned()), ..bsuid_only(&ids.customer(1)) };
+    let last = phone_only(&ids.customer(2));
+    for (second, customer, expected) in [(10, &named, &named), (20, &last, &last), (15, &named, &last)] {
+        let (id, customer) = (id.clone(), customer.clone());
+        let touch = ConversationTouch { id, customer, ..touched(ids, 4, second, TouchedBy::Customer) };
+        store.touch_conversation(&touch).await.must();
+        let found = store.conversation(&touch.id).await.must().expect("it was touched");
+        assert!(found.customer == *expected, "after {second} s: {:?}", found.customer);
+    }
 }
 
 /// [`ListConversations`]. The list is of a moment ago: it is read until it shows what was written.
@@ -149,7 +262,7 @@ pub async fn conversation_lists(
         bot_id: ids.bot(1),
         customer: ids.customer(n),
         at: at(seconds),
-        inbound: true,
+        by: TouchedBy::Customer,
     };
     let number = touch(1, 0).number_key();
     for (n, seconds) in [(1, 10), (2, 20), (3, 30), (1, 40), (2, 5)] {
@@ -194,7 +307,7 @@ pub async fn conversation_pauses(
         bot_id: ids.bot(1),
         customer: ids.customer(1),
         at: at(seconds),
-        inbound: false,
+        by: TouchedBy::About,
     };
     store.touch_conversation(&touch(0)).await.must();
     let mut known = store.conversation(&id).await.must().expect("it was touched");
@@ -205,6 +318,7 @@ pub async fn conversation_pauses(
     }
     store.touch_conversation(&touch(10)).await.must();
     known.last_message_at = at(10);
+    known.named_at = Some(at(10));
     assert_eq!(store.conversation(&id).await.must().as_ref(), Some(&known), "a message keeps the pause");
     for until in [Some(at(90)), Some(at(90)), None, None, Some(at(120))] {
         assert!(store.set_pause(&id, until).await.must());
@@ -235,15 +349,18 @@ pub async fn recipient_marks(
         bot_id: ids.bot(1),
         customer: ids.customer(1),
         at: at(seconds),
-        inbound: false,
+        by: TouchedBy::About,
     };
     let mut expected = Conversation {
         id: ids.conversation(1),
         bot_id: ids.bot(1),
         phone_number_id: ids.phone(1),
         customer: ids.customer(1),
+        named_at: None,
         last_message_at: at(20),
         window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         away_at: None,
         marks: RecipientMarks::default(),
@@ -263,10 +380,14 @@ pub async fn recipient_marks(
         assert_eq!(known.as_ref(), Some(&expected), "after {mark:?} at {second} s");
     }
     let customer = ids.customer(2);
-    store.touch_conversation(&ConversationTouch { customer, inbound: true, ..contact(50) }).await.must();
+    store
+        .touch_conversation(&ConversationTouch { customer, by: TouchedBy::Customer, ..contact(50) })
+        .await
+        .must();
     expected.last_message_at = at(50);
     expected.window_ends_at = Some(at(50) + SERVICE_WINDOW);
     expected.customer = ids.customer(2);
+    expected.named_at = Some(at(50));
     assert_eq!(
         store.conversation(&expected.id).await.must().as_ref(),
         Some(&expected),
@@ -291,7 +412,7 @@ pub async fn conversation_claims(
         bot_id: ids.bot(1),
         customer: ids.customer(1),
         at: at(0),
-        inbound: true,
+        by: TouchedBy::Customer,
     };
     store.touch_conversation(&touch).await.must();
     let known = store.conversation(&id).await.must().expect("it was touched");

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{Ids, Must, at, eventually, key};
-use crate::domain::conversation::ConversationTouch;
+use crate::domain::conversation::{ConversationTouch, TouchedBy};
 use crate::domain::ids::ConversationId;
 use crate::domain::parcel::PartHeader;
 use crate::domain::rate::{PAIR_BURST, PairTurn};
@@ -68,7 +68,8 @@ where
     for n in [1, 2] {
         let customer = ids.customer(n);
         store.resolve_customer(&phone, &customer).await.must();
-        let touch = ConversationTouch { id: of(n), bot_id: ids.bot(1), customer, at: at(1), inbound: true };
+        let touch =
+            ConversationTouch { id: of(n), bot_id: ids.bot(1), customer, at: at(1), by: TouchedBy::Customer };
         store.touch_conversation(&touch).await.must();
     }
     let names =

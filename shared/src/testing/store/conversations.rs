@@ -2,7 +2,6 @@ use super::{Lease, MemoryStore, Tables, give_back};
 use crate::domain::Timestamp;
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark, RecipientMarks,
-    SERVICE_WINDOW,
 };
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::message::number_key;
@@ -67,14 +66,7 @@ impl TouchConversations for MemoryStore {
         self.run("touch_conversation", |tables| {
             let known =
                 tables.conversations.entry(touch.id.clone()).or_insert_with(|| new_conversation(touch));
-            if touch.at >= known.last_message_at {
-                known.last_message_at = touch.at;
-                known.customer = touch.customer.clone();
-                known.bot_id = touch.bot_id.clone();
-            }
-            if touch.inbound {
-                known.window_ends_at = known.window_ends_at.max(Some(touch.at + SERVICE_WINDOW));
-            }
+            known.take(touch);
         })
         .await
     }
@@ -86,8 +78,11 @@ fn new_conversation(touch: &ConversationTouch) -> Conversation {
         bot_id: touch.bot_id.clone(),
         phone_number_id: touch.id.phone_number_id(),
         customer: touch.customer.clone(),
+        named_at: None,
         last_message_at: touch.at,
         window_ends_at: None,
+        referred_at: None,
+        free_until: None,
         paused_until: None,
         away_at: None,
         marks: RecipientMarks::default(),

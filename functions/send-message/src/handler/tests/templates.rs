@@ -27,7 +27,8 @@ impl Desk {
         let phone = &self.client.phone_number_id;
         let key = self.world.store.resolve_customer(phone, &names).await.unwrap();
         let (id, at) = (ConversationId::new(phone, &key), self.world.clock.now());
-        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, inbound: false };
+        let by = TouchedBy::About;
+        let contact = ConversationTouch { id, bot_id: bot(), customer: names, at, by };
         self.world.store.mark_recipient(&contact, mark).await.unwrap();
     }
 }
@@ -96,5 +97,33 @@ async fn a_paused_or_rejected_template_is_left_to_meta() {
     for (id, status) in [(1, "PAUSED"), (2, "REJECTED"), (3, "DISABLED"), (4, DELETED)] {
         desk.knows(id, &format!("t{id}"), status, "MARKETING").await;
         assert_eq!(answered(desk.send(&send(&format!("t{id}"), "en")).await).0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_died_after_sending_is_told_so_whatever_would_keep_the_message_back_by_now() {
+    let offer = json!({"botId": "demo-bakery", "to": CUSTOMER, "type": "template",
+                       "template": {"name": "news", "language": {"code": "en"}}});
+    for (change, body) in [("window", text("Hi")), ("consent", offer), ("client", text("Hi"))] {
+        let desk = Desk::new().await;
+        desk.knows(1, "news", "APPROVED", "MARKETING").await;
+        desk.window_ends(desk.world.clock.now() + Duration::from_secs(60)).await;
+        let request = Sample::of(EVENT).header("idempotency-key", Some("k")).body(&body);
+        desk.world.steps.fault_next("finish_request", Fault::CrashBefore);
+        assert!(desk.send(&request).await.is_err(), "{change}");
+        desk.world.steps.restart();
+        desk.world.clock.advance(CLAIM + Duration::from_secs(1));
+        match change {
+            "consent" => desk.marked(RecipientMark::MarketingStopped).await,
+            "client" => desk.world.store.with(|t| {
+                t.clients.values_mut().for_each(|client| client.stage = ClientStatus::Suspended);
+            }),
+            _ => {}
+        }
+        let (status, answer) = answered(desk.send(&request).await);
+        assert_eq!((status, &answer["status"]), (200, &json!("accepted")), "{change}: {answer}");
+        assert_eq!(desk.calls(), 1, "{change}");
+        let refused = refused(desk.send(&plain(&body)).await);
+        assert!(matches!(refused.0, 404 | 409), "{change} keeps a new message back: {refused:?}");
     }
 }

@@ -153,3 +153,50 @@ async fn usernames_and_parent_ids_are_kept_with_the_customer() {
     assert!(!format!("{known:?}").contains("da\""), "{known:?}");
     assert_eq!(inbox.with("US.a").await.unwrap().customer, known);
 }
+
+#[tokio::test]
+async fn a_username_stays_with_the_conversation_when_the_business_writes_or_a_webhook_leaves_it_out() {
+    let inbox = Inbox::new().await;
+    let now = inbox.world.clock.now().as_second();
+    let text = |id: &str, at: i64| json!({"from": CUSTOMER, "from_user_id": "US.a", "id": id, "timestamp": at.to_string(), "type": "text", "text": {"body": "x"}});
+    let contacts =
+        json!([{"wa_id": CUSTOMER, "user_id": "US.a", "profile": {"name": "Ada", "username": "@ada"}}]);
+    inbox.receive(json!({"messages": [text("wamid.A", now - 9)], "contacts": contacts})).await.unwrap();
+    let known = inbox.with(CUSTOMER).await.unwrap().customer;
+    let echo = json!({"from": "15550001111", "to": CUSTOMER, "id": "wamid.E", "timestamp": (now - 8).to_string(), "type": "text", "text": {"body": "y"}});
+    let metadata = json!({"phone_number_id": inbox.client.phone_number_id});
+    inbox.change("smb_message_echoes", json!({"metadata": metadata, "message_echoes": [echo]})).await;
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().customer, known, "after an echo");
+    inbox.receive(json!({"messages": [text("wamid.B", now - 7)]})).await.unwrap();
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().customer, known, "after a message without contacts");
+    let question = message(&inbox.world, "wamid.B");
+    until_due(&inbox.world, &question.id);
+    inbox.world.clock.advance(Duration::from_secs(7200));
+    inbox.process.reply(&inbox.world).nudge(&Nudge { message_id: question.id }).await.unwrap();
+    assert_eq!(inbox.world.graph.sent().len(), 1);
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().customer, known, "after an answer");
+}
+
+#[tokio::test]
+async fn the_bots_answer_to_who_came_from_an_ad_opens_three_free_days_and_no_other_message_does() {
+    let inbox = Inbox::new().await;
+    inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().referred_at, None);
+    let mut referred = inbox.text("wamid.B");
+    referred["referral"] = json!({"source_type": "ad", "source_id": "120"});
+    let metadata = json!({"phone_number_id": inbox.client.phone_number_id});
+    let another_agents = json!({"metadata": metadata, "standby": {"messages": [referred]}});
+    inbox.change("standby", another_agents).await;
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().referred_at, None, "what another agent deals with");
+    referred["id"] = json!("wamid.C");
+    inbox.receive(json!({"messages": [referred]})).await.unwrap();
+    let question = message(&inbox.world, "wamid.C");
+    let known = inbox.with(CUSTOMER).await.unwrap();
+    assert_eq!((known.referred_at, known.free_until), (Some(question.at), None));
+    until_due(&inbox.world, &question.id);
+    inbox.process.reply(&inbox.world).nudge(&Nudge { message_id: question.id }).await.unwrap();
+    let sent =
+        inbox.world.store.with(|t| t.messages.values().find(|m| m.origin == Origin::Bot).cloned().unwrap());
+    let free_until = sent.at + crate::domain::conversation::FREE_ENTRY_POINT;
+    assert_eq!(inbox.with(CUSTOMER).await.unwrap().free_until, Some(free_until));
+}
