@@ -26,6 +26,7 @@ mod tokens;
 pub use http_client::client;
 pub use info::{StackInfo, Tokens};
 pub use options::{Options, Ports};
+pub use python::virtual_environment;
 pub use stack::{Stack, must_run, running, token};
 
 /// The bots that exist in a new local stack; each has a token of its own.

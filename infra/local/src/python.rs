@@ -10,48 +10,59 @@ use tokio::process::Command;
 use crate::progress::Progress;
 use crate::state_dir::{private_dir, private_file};
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
 /// Says whether an interpreter can make a virtual environment with pip in it (Debian packs that separately).
 const PROBE: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))";
 
-/// The interpreter of the virtual environment, made or renewed if need be.
+/// The interpreter of the local cloud's virtual environment, made or renewed if need be.
+pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
+    let requirements = crate::root().join("infra/local/requirements.txt");
+    let note = || {
+        progress.say("python       installing the local cloud into .local/venv (once, about half a minute)")
+    };
+    prepare("venv", &requirements, note).await.context(
+        "the local cloud could not be installed: the first start needs a package index that pip can \
+         reach (the network, or pip's index-url setting); try again, later starts need none",
+    )
+}
+
+/// The interpreter of a virtual environment `.local/{name}` with these requirements, made or renewed if need be.
 ///
 /// It is shared by all stacks of this working tree, tests included: an install takes half a minute.
-pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
+///
+/// # Errors
+/// No Python, or no package index that pip can reach.
+pub async fn virtual_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
+    prepare(name, requirements, || ()).await
+}
+
+async fn prepare(name: &str, requirements: &Path, note: impl FnOnce()) -> Result<PathBuf> {
     let local = crate::root().join(".local");
     private_dir(&local)?;
     let local = local.canonicalize().context("cannot open .local")?;
-    let lock = private_file(&local.join("venv.lock"))?;
+    let lock = private_file(&local.join(format!("{name}.lock")))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
         .await
         .context("waiting for the virtual environment was cut short")?
         .context("cannot lock the virtual environment")?;
 
-    let venv = local.join("venv");
+    let venv = local.join(name);
     let python = venv.join("bin/python");
     let stamp = venv.join("switchboard-stamp");
-    let wanted = hex::encode(Sha256::digest(REQUIREMENTS));
+    let text =
+        std::fs::read(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let wanted = hex::encode(Sha256::digest(text));
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && python.exists() {
         return Ok(python);
     }
-    progress.say("python       installing the local cloud into .local/venv (once, about half a minute)");
+    note();
     let system = interpreter().await?;
     run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv), "python -m venv").await?;
-    install(&python).await?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    run(&mut pip, "pip install").await?;
     std::fs::write(&stamp, wanted).context("cannot stamp the virtual environment")?;
     drop(lock);
     Ok(python)
-}
-
-async fn install(python: &Path) -> Result<()> {
-    let requirements = crate::root().join("infra/local/requirements.txt");
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
-    run(&mut pip, "pip install").await.context(
-        "the local cloud could not be installed: the first start needs a package index that pip can \
-         reach (the network, or pip's index-url setting); try again, later starts need none",
-    )
 }
 
 async fn interpreter() -> Result<PathBuf> {

@@ -20,6 +20,9 @@ pub mod describe;
 #[cfg(feature = "openapi")]
 pub mod message;
 
+#[cfg(all(test, feature = "openapi"))]
+mod tests;
+
 use serde::Serialize;
 
 /// A page of a list.

@@ -49,6 +49,12 @@ const KINDS: [Kind; 11] = [
     kind("interactive", false, interactive::check),
 ];
 
+/// The names of the types.
+#[cfg(all(test, feature = "openapi"))]
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
 /// Whom a message goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {

@@ -16,6 +16,7 @@ mod customers;
 mod exchange;
 mod large;
 mod onboarding;
+mod openapi;
 mod outages;
 mod pages;
 mod recovery;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         webhooks::cases(),
         tenants::cases(),
         refusals::cases(),
+        openapi::cases(),
         // It looks at what all others left behind.
         secrets::cases(),
     ];
