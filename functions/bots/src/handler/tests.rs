@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use shared::domain::client::Client;
-use shared::domain::conversation::{Conversation, ConversationTouch, CustomerNames};
+use shared::domain::conversation::{Conversation, ConversationTouch, CustomerNames, TouchedBy};
 use shared::domain::ids::ConversationId;
 use shared::ports::{ResolveCustomers, TouchConversations};
 use shared::testing::{Sample, World, answered, refused};
@@ -118,7 +118,13 @@ async fn talk(world: &World, client: &Client) -> ConversationId {
     let id = ConversationId::new(&client.phone_number_id, &key);
     let at = world.clock.now();
     let bot_id = client.bot_id.clone();
-    let touch = ConversationTouch { id: id.clone(), bot_id, customer, at, inbound: true };
+    let touch = ConversationTouch {
+        id: id.clone(),
+        bot_id,
+        customer,
+        at,
+        by: TouchedBy::Customer,
+    };
     world.store.touch_conversation(&touch).await.unwrap();
     id
 }

@@ -18,7 +18,8 @@ async fn world() -> (World, [Client; 3]) {
         let key = world.store.resolve_customer(&client.phone_number_id, &customer).await.unwrap();
         let id = ConversationId::new(&client.phone_number_id, &key);
         let at = world.clock.now();
-        let touch = ConversationTouch { id, bot_id: client.bot_id.clone(), customer, at, by: TouchedBy::Customer };
+        let touch =
+            ConversationTouch { id, bot_id: client.bot_id.clone(), customer, at, by: TouchedBy::Customer };
         world.store.touch_conversation(&touch).await.unwrap();
         clients.push(client);
     }
