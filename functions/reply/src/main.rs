@@ -8,11 +8,11 @@ use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
-use shared::adapters::model::{ChatModel, ModelConfig};
+use shared::adapters::model::LanguageModels;
 use shared::adapters::secrets::Secrets;
 use shared::adapters::sqs::AnswersQueue;
 use shared::adapters::system::{SystemClock, SystemRandom};
-use shared::domain::secret::{AppSecret, ModelKey};
+use shared::domain::secret::{AppSecret, ModelKeys};
 use shared::flows::pace::Pace;
 use shared::flows::reply::{Reply, Settings};
 use shared::flows::send::Sender;
@@ -37,8 +37,9 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
-    let model_key = secrets.get::<ModelKey>(&config::required("MODEL_KEY_ARN")?).await?;
-    let model = ChatModel::new(ModelConfig::from_env(model_key)?)?;
+    let keys = secrets.get::<ModelKeys>(&config::required("MODEL_KEY_ARN")?).await?;
+    let models = config::parsed_optional("MODELS")?.unwrap_or_default();
+    let model = LanguageModels::new(models, keys.as_ref(), &aws)?;
     let settings = Settings {
         claim: config::seconds("CLAIM_SECONDS", 90)?,
         retention: config::days("MESSAGE_RETENTION_DAYS")?,

@@ -22,7 +22,7 @@ use super::web;
 use crate::domain::bot::LONGEST_TEXT;
 use crate::domain::ids::ModelName;
 use crate::domain::model::{Model, Models, Provider};
-use crate::domain::secret::{ModelKey, ModelKeys};
+use crate::domain::secret::ModelKeys;
 use crate::error::{ConfigError, ModelError};
 use crate::ports::{Complete, Completion, Prompt};
 

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::super::aws::tests::at;
 use super::super::scripted::{Act, Request, Scripted};
 use super::*;
+use crate::domain::secret::ModelKey;
 use crate::error::Chain;
 use crate::ports::{Attachment, Turn};
 
