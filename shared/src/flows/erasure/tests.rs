@@ -75,7 +75,7 @@ impl Shop {
         let parts: &crate::testing::Parts = &self.world;
         let name = CustomerKey::try_from(CUSTOMER.to_owned()).unwrap();
         let id = self.conversation(CUSTOMER).expect("whoever is not erased is found");
-        Erasure { store: &parts.store, clock: &parts.clock }
+        Erasure { store: &parts.store, files: &parts.files, clock: &parts.clock }
             .run(&self.client, &name, &id, after, has_time)
             .await
     }
