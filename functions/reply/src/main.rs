@@ -6,6 +6,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
+use shared::adapters::files::Files;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
 use shared::adapters::model::LanguageModels;
@@ -30,8 +31,10 @@ async fn main() -> Result<(), Error> {
         .bots(config::required("BOTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
         .grants(config::required("GRANTS_TABLE")?)
-        .rates(config::required("RATES_TABLE")?);
+        .rates(config::required("RATES_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?);
     store.warm_up().await;
+    let files = Files::new(&aws, &config::required("MEDIA_BUCKET")?)?;
     let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
@@ -54,6 +57,7 @@ async fn main() -> Result<(), Error> {
             pace: &Pace::default(),
             claim: settings.claim,
         },
+        files: &files,
         queue: &queue,
         model: &model,
         random: &SystemRandom,

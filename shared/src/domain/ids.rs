@@ -134,6 +134,11 @@ id! {
     TemplateName, |s| !s.is_empty() && s.len() <= 512 && !s.contains(char::is_control)
 }
 id! {
+    /// A file at Meta: one that a customer sent (known there for 7 days), or one that we uploaded (30 days). Digits
+    /// so far; nothing is promised, so only what would not fit into keys and addresses is refused.
+    MediaId, |s| is_name(s, 128)
+}
+id! {
     /// One message in our records: the wamid of an incoming one, our own intent id of an outgoing one.
     MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control)
 }
@@ -156,6 +161,7 @@ shown!(
     TemplateId,
     TemplateName,
     ModelName,
+    MediaId,
     MessageId
 );
 

@@ -3,6 +3,7 @@
 pub mod erasure;
 pub mod exchange;
 pub mod ingest;
+pub mod media;
 pub mod offboard;
 pub mod onboard;
 pub mod pace;

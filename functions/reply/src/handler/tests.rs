@@ -30,6 +30,7 @@ async fn run(world: &World, event: Value) -> Result<Value, StoreError> {
     };
     let reply = Reply {
         sender,
+        files: &parts.files,
         queue: &parts.queues,
         model: &parts.model,
         random: &parts.random,

@@ -130,7 +130,7 @@ impl Complete for LanguageModels {
         let endpoint = endpoint.ok_or(ModelError::Unavailable("it is not configured".into()))?;
         let call = match endpoint {
             Endpoint::OpenAi(it) => it.call(model, prompt),
-            Endpoint::Bedrock(it) => it.call(prompt).await?,
+            Endpoint::Bedrock(it) => it.call(prompt)?,
         };
         let response = self.send(call).await?;
         let body = web::body(response).await.map_err(|e| ModelError::Unavailable(e.into()))?;

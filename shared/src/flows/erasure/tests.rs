@@ -75,7 +75,7 @@ impl Shop {
         let parts: &crate::testing::Parts = &self.world;
         let name = CustomerKey::try_from(CUSTOMER.to_owned()).unwrap();
         let id = self.conversation(CUSTOMER).expect("whoever is not erased is found");
-        Erasure { store: &parts.store, clock: &parts.clock }
+        Erasure { store: &parts.store, files: &parts.files, clock: &parts.clock }
             .run(&self.client, &name, &id, after, has_time)
             .await
     }
@@ -139,7 +139,7 @@ async fn whoever_is_erased_leaves_nothing_and_nobody_else_loses_anything() {
     assert!(other.iter().all(|(_, count)| *count > 0), "all kinds are there: {other:?}");
     let (parts, wamids) = (shop.stored_parts(), shop.wamids());
     let done = shop.erase(None, || true).await.unwrap();
-    assert_eq!(done, Progress::Done(Erased { messages: 3, events: 2, large: 1, names: 2 }));
+    assert_eq!(done, Progress::Done(Erased { messages: 3, events: 2, large: 1, names: 2, files: 0 }));
     let left = shop.records(CUSTOMER, BSUID);
     assert!(left.iter().all(|(_, count)| *count == 0), "{left:?}");
     assert_eq!(shop.records(OTHER, "US.bob"), other);
