@@ -1,5 +1,7 @@
 //! Pages of messages, newest first: of one number, of one conversation, or of all a bot's numbers.
 
+use std::collections::HashMap;
+
 use lambda_http::{Body, Request};
 use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
@@ -7,18 +9,20 @@ use shared::domain::answer::Answer;
 use shared::domain::content::{line_of, refers_to};
 use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId};
+use shared::domain::media::{MediaFile, MediaKey, MediaState};
 use shared::domain::message::{Message, Sending, number_key};
 use shared::flows::content_of;
+use shared::flows::ingest::media_key_of;
 use shared::http::{
     ApiError, Caller, Limit, Position, Response, StatusCode, json as answer, merge, numbers, path_parameter,
     query_parameter,
 };
-use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
+use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ReadMedia, ResolveCustomers};
 
-/// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both,
+/// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both and on media,
 /// GetItem on clients and conversations.
-pub(crate) trait Records: ReadClients + ListClients + ListMessages + ResolveCustomers {}
-impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers> Records for T {}
+pub(crate) trait Records: ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia {}
+impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia> Records for T {}
 
 struct Time(Timestamp);
 
@@ -45,7 +49,8 @@ pub(crate) async fn handle(store: &impl Records, request: &Request) -> Result<Re
         pages.push(page);
     }
     let (items, next) = merge(pages, Message::time_key, limit);
-    let items: Vec<Value> = items.iter().map(item).collect();
+    let files = files_of(store, &items).await?;
+    let items: Vec<Value> = items.iter().map(|message| item(message, &files)).collect();
     Ok(answer(StatusCode::OK, &json!({ "items": items, "nextCursor": next })))
 }
 
@@ -68,7 +73,20 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
     Ok(listings)
 }
 
-fn item(message: &Message) -> Value {
+/// The files of a page, in one read; none where no message has one.
+async fn files_of(
+    store: &impl ReadMedia,
+    messages: &[Message],
+) -> Result<HashMap<MediaKey, MediaFile>, ApiError> {
+    let keys: Vec<MediaKey> = messages.iter().filter_map(media_key_of).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let files = store.media_files(&keys).await?;
+    Ok(files.into_iter().map(|file| (file.key.clone(), file)).collect())
+}
+
+fn item(message: &Message, files: &HashMap<MediaKey, MediaFile>) -> Value {
     let content = content_of(message);
     let kind = message.kind.as_str();
     let statuses: Map<String, Value> =
@@ -104,8 +122,25 @@ fn item(message: &Message) -> Value {
     set("why", message.why.as_ref().map(|why| json!(why)));
     set("sending", message.sending.as_ref().map(|sending| sending_of(sending).into()));
     set("errors", errors_of(message, &content));
+    set("media", media_key_of(message).and_then(|key| files.get(&key)).map(file_of));
     set("pricing", message.statuses.pricing());
     item
+}
+
+/// How far a file is; the route of files has a link to it.
+fn file_of(file: &MediaFile) -> Value {
+    let mut shown = json!({"id": file.key.media_id, "state": file.state.as_str()});
+    match &file.state {
+        MediaState::Pending { .. } | MediaState::Missing => {}
+        MediaState::Stored(kept) => {
+            shown["mimeType"] = json!(kept.mime_type);
+            shown["size"] = json!(kept.size);
+            shown["sha256"] = json!(kept.sha256);
+            shown["keptUntil"] = json!(kept.until);
+        }
+        MediaState::Rejected(reason) => shown["reason"] = json!(reason),
+    }
+    shown
 }
 
 fn answer_of(answer: &Answer) -> Value {

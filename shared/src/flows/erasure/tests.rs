@@ -7,7 +7,7 @@ use crate::domain::answer::Nudge;
 use crate::domain::conversation::{ConversationTouch, RecipientMark};
 use crate::flows::testing::{CUSTOMER, Process, bot, parcel, status, text, until_due, webhook};
 use crate::ports::MarkRecipients;
-use crate::testing::{Fault, World};
+use crate::testing::{Fault, MetaFile, World};
 
 const BSUID: &str = "US.ada";
 const OTHER: &str = "15550100777";
@@ -38,6 +38,18 @@ impl Shop {
         hello["from_user_id"] = bsuid.into();
         let mut long = text(world, &format!("{question}L"), &noise(phone));
         long["from"] = phone.into();
+        let media_id = if phone == OTHER { "880002" } else { "880001" };
+        let mut picture = text(world, &format!("{question}P"), "");
+        picture["from"] = phone.into();
+        (picture["type"], picture["image"]) = ("image".into(), json!({"id": media_id}));
+        let bytes = b"\xff\xd8\xff picture".to_vec();
+        let file = MetaFile {
+            phone_number_id: self.client.phone_number_id.clone(),
+            mime_type: "image/jpeg".to_owned(),
+            bytes,
+            stale: 0,
+        };
+        world.graph.with(|meta| meta.files.insert(media_id.to_owned(), file));
         let at = world.clock.now().as_second();
         let info = |field: &str, value: Value| json!({"field": field, "value": value});
         let wish = json!({"user_preferences": [{"wa_id": phone, "category": "marketing_messages", "value": "stop",
@@ -47,9 +59,12 @@ impl Shop {
         let both = json!({"object": "whatsapp_business_account", "entry": [{"id": self.client.waba_id, "time": at,
             "changes": [info("user_preferences", wish), info("automatic_events", event)]}]});
         let ingest = process.ingest(world);
-        let messages = webhook(&self.client.phone_number_id, json!({"messages": [hello, long]}));
+        let messages = webhook(&self.client.phone_number_id, json!({"messages": [picture, hello, long]}));
         ingest.parcel(&parcel(world, messages)).await.unwrap();
         ingest.parcel(&parcel(world, both.to_string())).await.unwrap();
+        for fetch in world.queues.take_media() {
+            process.media(world).fetch(&fetch).await.unwrap();
+        }
         let nudge = Nudge { message_id: question.parse().unwrap() };
         until_due(world, &nudge.message_id);
         world.clock.advance(std::time::Duration::from_secs(60));
@@ -95,6 +110,7 @@ impl Shop {
                 ("large", parts.len()),
                 ("conversations", tables.conversations.keys().filter(|id| is_theirs(id)).count()),
                 ("aliases", tables.aliases.keys().filter(|(_, name)| name == phone || name == bsuid).count()),
+                ("files", tables.media.values().filter(|it| is_theirs(&it.conversation_id)).count()),
                 ("pairs", tables.pairs.keys().filter(|id| is_theirs(id)).count()),
                 (
                     "events",
@@ -109,6 +125,10 @@ impl Shop {
                 ),
             ]
         })
+    }
+
+    fn kept_files(&self) -> usize {
+        self.world.files.all().len()
     }
 
     fn stored_parts(&self) -> usize {
@@ -138,13 +158,16 @@ async fn whoever_is_erased_leaves_nothing_and_nobody_else_loses_anything() {
     assert_eq!(other, shop.records(CUSTOMER, BSUID), "both said and got the same");
     assert!(other.iter().all(|(_, count)| *count > 0), "all kinds are there: {other:?}");
     let (parts, wamids) = (shop.stored_parts(), shop.wamids());
+    assert_eq!(shop.kept_files(), 2);
     let done = shop.erase(None, || true).await.unwrap();
-    assert_eq!(done, Progress::Done(Erased { messages: 3, events: 2, large: 1, names: 2, files: 0 }));
+    assert_eq!(done, Progress::Done(Erased { messages: 4, events: 2, large: 1, files: 1, names: 2 }));
     let left = shop.records(CUSTOMER, BSUID);
     assert!(left.iter().all(|(_, count)| *count == 0), "{left:?}");
     assert_eq!(shop.records(OTHER, "US.bob"), other);
     assert_eq!((shop.stored_parts() * 2, shop.wamids() * 2), (parts, wamids));
     assert_eq!(shop.conversation(CUSTOMER), None);
+    let kept = shop.world.files.all();
+    assert!(kept.len() == 1 && kept.keys().all(|key| key.ends_with("/880002")), "{:?}", kept.keys());
 }
 
 #[tokio::test]
@@ -154,7 +177,7 @@ async fn that_it_happened_stays_known_and_not_to_whom() {
     let notes =
         shop.world.store.with(|t| t.events.values().filter(|e| e.kind == KIND).cloned().collect::<Vec<_>>());
     let [AccountEvent { raw: Raw::Plain(raw), .. }] = &notes[..] else { panic!("one note: {notes:?}") };
-    assert_eq!(value_of(raw)["erased"], json!({"messages": 3, "events": 2, "large": 1, "names": 2}));
+    assert_eq!(value_of(raw)["erased"], json!({"messages": 4, "events": 2, "large": 1, "files": 1, "names": 2}));
     assert!(!raw.contains(CUSTOMER) && !raw.contains(BSUID), "{raw}");
 }
 
@@ -180,6 +203,7 @@ async fn whichever_call_stops_it_the_next_one_erases_the_rest() {
             }
             let left = shop.records(CUSTOMER, BSUID);
             assert!(left.iter().all(|(_, count)| *count == 0), "call {call}, {fault:?}: {left:?}");
+            assert_eq!(shop.kept_files(), 1, "call {call}, {fault:?}");
         }
     }
 }
@@ -202,7 +226,7 @@ async fn when_time_runs_out_it_says_where_to_go_on_and_ends() {
                 after = Some(position);
             }
             Progress::Done(erased) => {
-                assert_eq!(messages + erased.messages, 3);
+                assert_eq!(messages + erased.messages, 4);
                 assert!(calls > 1);
                 break;
             }

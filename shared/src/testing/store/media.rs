@@ -1,4 +1,4 @@
-use super::{Lease, MemoryStore, take_lease};
+use super::MemoryStore;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState};
 use crate::error::StoreError;
@@ -54,10 +54,10 @@ impl FetchMedia for MemoryStore {
         self.run("claim_media", |tables| {
             let Some(file) = tables.media.get_mut(key) else { return MediaClaim::Unknown };
             let MediaState::Pending { due_at, .. } = &mut file.state else { return MediaClaim::Ended };
-            // Whoever claims is somebody else each time.
-            if !take_lease(&mut tables.media_claims, key, &until.to_string(), now, until) {
+            if tables.media_claims.get(key).is_some_and(|claimed| *claimed > now) {
                 return MediaClaim::Busy;
             }
+            tables.media_claims.insert(key.clone(), until);
             *due_at = until;
             MediaClaim::Claimed(Box::new(file.clone()))
         })
@@ -66,8 +66,7 @@ impl FetchMedia for MemoryStore {
 
     async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Result<bool, StoreError> {
         self.run("save_media", |tables| {
-            let ours = |lease: &Lease| lease.until == claim;
-            let is_ours = tables.media_claims.get(&file.key).is_some_and(ours);
+            let is_ours = tables.media_claims.get(&file.key) == Some(&claim);
             if is_ours {
                 tables.media_claims.remove(&file.key);
                 tables.media.insert(file.key.clone(), file.clone());

@@ -91,8 +91,8 @@ pub struct Tables {
     pub templates: BTreeMap<(WabaId, TemplateId), Template>,
     /// Files of messages.
     pub media: BTreeMap<MediaKey, MediaFile>,
-    /// Who fetches which file.
-    pub media_claims: BTreeMap<MediaKey, Lease>,
+    /// Until when somebody fetches which file.
+    pub media_claims: BTreeMap<MediaKey, Timestamp>,
     /// How far keeping each account's templates true has come.
     pub template_syncs: BTreeMap<WabaId, TemplateSync>,
 }

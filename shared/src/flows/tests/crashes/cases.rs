@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
+use crate::domain::media::{MediaFile, MediaState};
 use crate::domain::template::Template;
 use crate::error::ModelError;
 use crate::flows::invariants::Broken;
 use crate::flows::testing::{CUSTOMER, Order, PAST_ALL_CLAIMS, bot, status, text, webhook};
 use crate::ports::Clock;
-use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
+use crate::testing::{Fault, GraphFault, Lease, MetaFile, SignedUp, World, refusal};
 
 macro_rules! cases {
     ($($list:ident: [$($name:literal => $run:expr,)*];)*) => {$(
@@ -59,6 +60,7 @@ cases! {
         "resume" => resume,
         "leave" => leave,
         "templates" => templates,
+        "media" => media,
     ];
     IN_PAIRS: [
         "reply" => reply,
@@ -476,6 +478,45 @@ async fn leave(faults: Faults) -> Ran {
     cloud.begin(&faults);
     cloud.finish_leaving().await;
     signed_up(cloud).await
+}
+
+/// A customer's picture, whose first address is too old.
+async fn media(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let bytes = b"\xff\xd8\xff a picture".to_vec();
+    let file = MetaFile {
+        phone_number_id: phone.clone(),
+        mime_type: "image/jpeg".to_owned(),
+        bytes: bytes.clone(),
+        stale: 1,
+    };
+    cloud.world.graph.with(|meta| meta.files.insert("880001".to_owned(), file));
+    let mut picture = text(&cloud.world, "wamid.P", "");
+    (picture["type"], picture["image"]) = ("image".into(), json!({"id": "880001"}));
+    cloud.deliver(webhook(&phone, json!({ "messages": [picture] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    let kept: Vec<_> = cloud.world.files.all().into_values().map(|file| file.bytes).collect();
+    let stored = cloud.world.store.with(|tables| {
+        tables.media.values().filter(|file| matches!(file.state, MediaState::Stored(_))).count()
+    });
+    // Whoever was erased before a fetch ended leaves nothing, which the next note makes sure of.
+    let erased = cloud.world.store.with(|tables| {
+        let it = tables.media.values().next().map(MediaFile::fetch);
+        tables.media.clear();
+        it
+    });
+    for fetch in &erased {
+        cloud.media.push(fetch.clone());
+        cloud.come_to_rest().await;
+    }
+    let left = cloud.world.files.all().len();
+    let mut ran = end(cloud, &phone).await;
+    if (kept.as_slice(), stored, left) != (&[bytes], 1, 0) && ran.held.is_ok() {
+        let what = format!("{} files are kept, {stored} known as stored, {left} left", kept.len());
+        ran.held = Err(Broken { promise: "P9", what });
+    }
+    ran
 }
 
 /// Events of templates, and then the list, of which one vanished.
