@@ -74,15 +74,15 @@ pub(crate) fn parameters(
     all
 }
 
-/// The simulator's model behind each protocol. A word is a token, and costs a millionth of a dollar.
+/// The simulator's model behind each protocol; one of them takes files. A word is a token, and costs a
+/// millionth of a dollar.
 fn simulated(simulator: &str) -> String {
-    let model = |name: &str, provider: &str, base_url: String| {
-        json!({"name": name, "provider": provider, "baseUrl": base_url, "model": "simulated",
-            "takes": ["image", "audio", "document"],
+    let model = |name: &str, provider: &str, base_url: String, takes: &[&str]| {
+        json!({"name": name, "provider": provider, "baseUrl": base_url, "model": "simulated", "takes": takes,
             "usdPerMillionInputTokens": 1, "usdPerMillionOutputTokens": 1})
     };
-    let chat = model("default", "openai", format!("{simulator}/v1"));
-    let bedrock = model("bedrock", "bedrock", simulator.to_owned());
+    let chat = model("default", "openai", format!("{simulator}/v1"), &[]);
+    let bedrock = model("bedrock", "bedrock", simulator.to_owned(), &["image", "audio", "document"]);
     json!([chat, bedrock]).to_string()
 }
 

@@ -153,7 +153,10 @@ async fn a_picture_that_is_a_page_is_not_kept_and_a_document_that_is_one_is_only
     shop.at_meta(page, "text/html");
     shop.fetch().await.unwrap();
     let kept = shop.world.files.all().remove(&shop.wanted().file_key()).unwrap();
-    assert_eq!((kept.content_type.as_str(), kept.name.as_deref()), ("application/octet-stream", Some("a.html")));
+    assert_eq!(
+        (kept.content_type.as_str(), kept.name.as_deref()),
+        ("application/octet-stream", Some("a.html"))
+    );
 }
 
 #[tokio::test]

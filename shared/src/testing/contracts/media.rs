@@ -75,10 +75,7 @@ async fn one_copy_fetches_a_file_until_it_has_ended<S: NoteMedia + ReadMedia + F
 
     let erased = file(ids, 4, at(60));
     store.note_media(&erased).await.must();
-    assert!(matches!(
-        store.claim_media(&erased.key, at(0), at(90)).await.must(),
-        MediaClaim::Claimed(_)
-    ));
+    assert!(matches!(store.claim_media(&erased.key, at(0), at(90)).await.must(), MediaClaim::Claimed(_)));
     store.erase_media(&erased.key).await.must();
     assert!(!store.save_media(&erased, at(90)).await.must(), "what is erased does not come back");
     assert_eq!(store.media_file(&erased.key).await.must(), None);
@@ -152,7 +149,8 @@ pub async fn files<F: PutFiles + ReadFiles + LinkFiles + EraseFiles>(
     assert_eq!(files.read_file(&key, 69_999).await.must(), None, "larger than wanted");
     assert_eq!(open(link(&key)).await, Some(vec![7; 70_000]));
     assert_eq!(open(link(&other)).await.as_deref(), Some(&b"other"[..]), "a link is of one file");
-    let wrong = NewFile { key: &key, content_type: "text/plain", name: None, sha256: &sha256(b"x"), bytes: vec![1] };
+    let wrong =
+        NewFile { key: &key, content_type: "text/plain", name: None, sha256: &sha256(b"x"), bytes: vec![1] };
     assert!(files.put_file(wrong).await.is_err(), "bytes that are not those of the hash");
     for _ in 0..2 {
         files.erase_file(&key).await.must();

@@ -45,6 +45,9 @@ cases! {
         "reply, nobody is there" => reply_away,
         "reply, a person is asked for" => reply_hand_over,
         "reply, a person is asked for in silence" => reply_hand_over_silently,
+        "reply, the model calls for a person" => reply_hand_over_by_model,
+        "reply, with a budget" => reply_with_a_budget,
+        "reply, with a picture for the model" => reply_with_a_picture,
         "reply, the model wants a long history" => reply_long_history,
         "reply, somebody else has the conversation" => reply_busy,
         "reply, its nudge was lost (sweep)" => sweep,
@@ -334,6 +337,57 @@ async fn reply_hand_over(faults: Faults) -> Ran {
 
 async fn reply_hand_over_silently(faults: Faults) -> Ran {
     reply_under(json!({"handOver": {"keywords": ["anybody"], "minutes": 10_080}}), faults).await
+}
+
+async fn reply_hand_over_by_model(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let hand_over = json!({"byModel": true, "minutes": 10_080, "answer": "Somebody comes."});
+    let settings = serde_json::from_value(json!({ "handOver": hand_over })).expect("settings");
+    cloud.world.store.with(|tables| tables.bots.insert(bot(), settings));
+    // The fake model repeats it.
+    let message = text(&cloud.world, "wamid.A", "Say [[person-needed]]");
+    cloud.deliver(webhook(&phone, json!({ "messages": [message] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+/// The first answer uses it up.
+async fn reply_with_a_budget(faults: Faults) -> Ran {
+    reply_under(json!({"monthlyBudgetUsd": 0.000_001}), faults).await
+}
+
+async fn reply_with_a_picture(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let models = json!([{"name": "m", "provider": "bedrock", "model": "m", "takes": ["image"]}]);
+    cloud.world.model.set_models(models.to_string().parse().expect("models"));
+    let bytes = b"\xff\xd8\xff a picture".to_vec();
+    let file = MetaFile {
+        phone_number_id: phone.clone(),
+        mime_type: "image/jpeg".to_owned(),
+        bytes: bytes.clone(),
+        stale: 0,
+    };
+    cloud.world.graph.with(|meta| meta.files.insert("880001".to_owned(), file));
+    let mut picture = text(&cloud.world, "wamid.P", "");
+    (picture["type"], picture["image"]) = ("image".into(), json!({"id": "880001"}));
+    cloud.deliver(webhook(&phone, json!({ "messages": [picture] })).as_bytes()).await;
+    cloud.work_on_inbound().await;
+    cloud.work_on_media().await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    let seen = cloud
+        .world
+        .model
+        .prompts()
+        .iter()
+        .flat_map(|prompt| &prompt.turns)
+        .any(|turn| turn.files.iter().any(|file| file.bytes == bytes));
+    let mut ran = end(cloud, &phone).await;
+    if !seen && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P9", what: "no model saw the picture".to_owned() });
+    }
+    ran
 }
 
 async fn reply_long_history(faults: Faults) -> Ran {
