@@ -21,7 +21,10 @@ use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ReadMedia, 
 
 /// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both and on media,
 /// GetItem on clients and conversations.
-pub(crate) trait Records: ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia {}
+pub(crate) trait Records:
+    ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia
+{
+}
 impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia> Records for T {}
 
 struct Time(Timestamp);

@@ -1,8 +1,8 @@
 //! A link to a customer's file, and files uploaded to be sent.
 
-mod upload;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::time::Duration;
 

@@ -77,7 +77,11 @@ impl MediaQueue {
 impl SendFetches for MediaQueue {
     async fn send_fetches(&self, fetches: &[Fetch]) -> Result<(), StoreError> {
         let batches = fetches.chunks(BATCH).map(|batch| {
-            batch.iter().enumerate().map(|(index, fetch)| entry(index, fetch.into(), Duration::ZERO)).collect()
+            batch
+                .iter()
+                .enumerate()
+                .map(|(index, fetch)| entry(index, fetch.into(), Duration::ZERO))
+                .collect()
         });
         self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }

@@ -139,7 +139,7 @@ pub struct StoredFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejected {
-    /// Its bytes have another hash or length than announced, time and again.
+    /// Its bytes have another hash or length than announced, twice.
     Hash,
     /// Above [`LARGEST`].
     TooLarge,
@@ -291,7 +291,13 @@ pub fn largest_upload(essence: &str, bytes: &[u8]) -> Option<usize> {
     }
     Some(match essence.split('/').next()? {
         "audio" | "video" => 16 * MB,
-        "image" if essence == "image/webp" => if moves(bytes) { 500 * KB } else { 100 * KB },
+        "image" if essence == "image/webp" => {
+            if moves(bytes) {
+                500 * KB
+            } else {
+                100 * KB
+            }
+        }
         "image" => 5 * MB,
         _ => LARGEST,
     })

@@ -16,8 +16,8 @@ use crate::domain::message::Message;
 use crate::domain::raw::{Raw, sha256};
 use crate::error::StoreError;
 use crate::ports::{
-    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseEvents, EraseFiles, EraseMedia, EraseMessages, ErasePairs,
-    ListConversations, ListEvents, ListMessages, Listing, ReadMedia, RecordEvents,
+    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseEvents, EraseFiles, EraseMedia,
+    EraseMessages, ErasePairs, ListConversations, ListEvents, ListMessages, Listing, ReadMedia, RecordEvents,
 };
 
 use super::ingest::media_key_of;

@@ -24,10 +24,10 @@ use crate::domain::webhook::{
 };
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, NoteMedia, PauseConversations,
-    Quarantine, Quarantined, ReadClients, ReadTemplates, RecordEvents, RecordMessages, Recorded,
-    RequestTemplateSyncs, ResolveCustomers, SendFetches, SendInbound, SendNudges, StartOffboardings, TouchClients,
-    TouchConversations, WriteTemplates,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, NoteMedia,
+    PauseConversations, Quarantine, Quarantined, ReadClients, ReadTemplates, RecordEvents, RecordMessages,
+    Recorded, RequestTemplateSyncs, ResolveCustomers, SendFetches, SendInbound, SendNudges,
+    StartOffboardings, TouchClients, TouchConversations, WriteTemplates,
 };
 
 use super::raws::keep;

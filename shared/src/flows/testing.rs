@@ -25,8 +25,8 @@ use crate::domain::onboarding::{Claims, SignupEvent};
 use crate::domain::parcel::{Content, Parcel};
 use crate::ports::Clock;
 use crate::testing::{
-    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryFiles, MemoryQueues, MemoryStore,
-    SentMessage, SignedUp, World,
+    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryFiles, MemoryQueues,
+    MemoryStore, SentMessage, SignedUp, World,
 };
 
 pub(super) use orders::{Order, Told};
@@ -45,7 +45,8 @@ pub(super) fn bot() -> BotId {
 
 pub(super) type TestExchange<'a> = Exchange<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
 pub(super) type TestOnboard<'a> = Onboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
-pub(super) type TestIngest<'a> = Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, MemoryQueues, FixedClock>;
+pub(super) type TestIngest<'a> =
+    Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, MemoryQueues, FixedClock>;
 pub(super) type TestSender<'a> = Sender<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
 pub(super) type TestSyncing<'a> = Syncing<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
 pub(super) type TestFetching<'a> =

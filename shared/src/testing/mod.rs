@@ -20,8 +20,8 @@ mod world;
 
 pub use files::{KeptFile, MemoryFiles};
 pub use graph::{
-    Allocation, Call, FakeGraph, GraphFault, Meta, MetaFile, MetaNumber, MetaToken, MetaWaba, SentMessage, SignedUp,
-    refusal,
+    Allocation, Call, FakeGraph, GraphFault, Meta, MetaFile, MetaNumber, MetaToken, MetaWaba, SentMessage,
+    SignedUp, refusal,
 };
 pub use model::FakeModel;
 pub use queues::{Delayed, MemoryQueues};

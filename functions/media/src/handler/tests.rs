@@ -90,7 +90,10 @@ async fn a_file_without_bytes_says_why() {
         (MediaState::Rejected(Rejected::Hash), 410, "media_rejected", false),
     ] {
         let (found, problem) = asked("demo-bakery", state).await;
-        assert_eq!((found, &problem["code"], &problem["retryable"]), (status, &json!(code), &json!(retryable)));
+        assert_eq!(
+            (found, &problem["code"], &problem["retryable"]),
+            (status, &json!(code), &json!(retryable))
+        );
     }
 }
 
@@ -120,7 +123,8 @@ async fn a_file_is_uploaded_and_its_id_lives_thirty_days() {
     let (world, client) = world().await;
     let png = b"\x89PNG\r\n\x1a\n";
     let uploaded = answered(handle(&world, &upload(&client, "image/PNG; x=1", png)).await);
-    let expected = json!({"id": "880001", "expiresAt": "2026-12-21T12:00:00Z", "mimeType": "image/png", "size": 8});
+    let expected =
+        json!({"id": "880001", "expiresAt": "2026-12-21T12:00:00Z", "mimeType": "image/png", "size": 8});
     assert_eq!(uploaded, (201, expected));
     world.graph.with(|meta| assert_eq!(meta.files["880001"].bytes, png));
 }

@@ -31,8 +31,7 @@ impl<S: Records, F: LinkFiles, K: Seal, G: MediaGraph, C: Clock> Desk<'_, S, F, 
         let file = SampleFile { name: NAME, mime_type: &mime_type, bytes };
         let id = self.graph.upload_media(&phone, file, &token).await.map_err(refusal)?;
         let expires_at = self.clock.now() + UPLOAD_LIFE;
-        let uploaded =
-            json!({"id": id, "expiresAt": expires_at, "mimeType": mime_type, "size": bytes.len()});
+        let uploaded = json!({"id": id, "expiresAt": expires_at, "mimeType": mime_type, "size": bytes.len()});
         Ok(answer(StatusCode::CREATED, &uploaded))
     }
 

@@ -53,6 +53,7 @@ async fn asked() -> World {
         store: &parts.store,
         inbound: &parts.queues,
         answers: &parts.queues,
+        fetches: &parts.queues,
         clock: &parts.clock,
         settings: &settings,
         memory: &memory,

@@ -14,6 +14,7 @@ mod corpus;
 mod customers;
 mod exchange;
 mod large;
+mod media;
 mod onboarding;
 mod outages;
 mod pages;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         recovery::cases(),
         answers::cases(),
         customers::cases(),
+        media::cases(),
         sending::cases(),
         templates::cases(),
         stops::cases(),

@@ -30,8 +30,8 @@ use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
-    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, MediaClaim, Page, Quarantined, Recorded,
-    SavedResponse, SendOutcome, Shelf, Started,
+    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, MediaClaim, Page, Quarantined,
+    Recorded, SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -319,7 +319,7 @@ delegate! {
     ports::FetchMedia, media {
         due_media(self, now: Timestamp, limit: usize) -> Vec<Fetch>;
         claim_media(self, key: &MediaKey, now: Timestamp, until: Timestamp) -> MediaClaim;
-        save_media(self, file: &MediaFile, claim: Timestamp) -> bool;
+        save_media(self, file: &MediaFile, claim: Timestamp) -> ports::MediaSave;
     }
     ports::EraseMedia, media {
         erase_media(self, key: &MediaKey) -> ();

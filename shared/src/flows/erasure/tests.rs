@@ -177,7 +177,10 @@ async fn that_it_happened_stays_known_and_not_to_whom() {
     let notes =
         shop.world.store.with(|t| t.events.values().filter(|e| e.kind == KIND).cloned().collect::<Vec<_>>());
     let [AccountEvent { raw: Raw::Plain(raw), .. }] = &notes[..] else { panic!("one note: {notes:?}") };
-    assert_eq!(value_of(raw)["erased"], json!({"messages": 4, "events": 2, "large": 1, "files": 1, "names": 2}));
+    assert_eq!(
+        value_of(raw)["erased"],
+        json!({"messages": 4, "events": 2, "large": 1, "files": 1, "names": 2})
+    );
     assert!(!raw.contains(CUSTOMER) && !raw.contains(BSUID), "{raw}");
 }
 

@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use crate::domain::answer::Nudge;
-use crate::domain::media::{Fetch, MediaState};
 use crate::domain::ids::{OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::media::{Fetch, MediaState};
 use crate::domain::onboarding::OnboardingStatus;
 use crate::domain::parcel::Parcel;
 use crate::domain::secret::{AppSecret, Pin};

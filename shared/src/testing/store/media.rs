@@ -2,7 +2,7 @@ use super::MemoryStore;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState};
 use crate::error::StoreError;
-use crate::ports::{EraseMedia, FetchMedia, MediaClaim, NoteMedia, ReadMedia};
+use crate::ports::{EraseMedia, FetchMedia, MediaClaim, MediaSave, NoteMedia, ReadMedia};
 
 impl NoteMedia for MemoryStore {
     async fn note_media(&self, file: &MediaFile) -> Result<bool, StoreError> {
@@ -23,8 +23,10 @@ impl ReadMedia for MemoryStore {
     }
 
     async fn media_files(&self, keys: &[MediaKey]) -> Result<Vec<MediaFile>, StoreError> {
-        self.run("media_files", |tables| keys.iter().filter_map(|key| tables.media.get(key)).cloned().collect())
-            .await
+        self.run("media_files", |tables| {
+            keys.iter().filter_map(|key| tables.media.get(key)).cloned().collect()
+        })
+        .await
     }
 }
 
@@ -35,7 +37,8 @@ impl FetchMedia for MemoryStore {
                 MediaState::Pending { due_at, .. } => Some(due_at),
                 _ => None,
             };
-            let mut due: Vec<_> = index.media.values().filter(|it| due_at(it).is_some_and(|at| at <= now)).collect();
+            let mut due: Vec<_> =
+                index.media.values().filter(|it| due_at(it).is_some_and(|at| at <= now)).collect();
             due.sort_by_key(|it| due_at(it));
             due.into_iter().take(limit).map(MediaFile::fetch).collect()
         })
@@ -61,14 +64,17 @@ impl FetchMedia for MemoryStore {
         .await
     }
 
-    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Result<bool, StoreError> {
+    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Result<MediaSave, StoreError> {
         self.run("save_media", |tables| {
-            let is_ours = tables.media_claims.get(&file.key) == Some(&claim);
-            if is_ours {
-                tables.media_claims.remove(&file.key);
-                tables.media.insert(file.key.clone(), file.clone());
+            if !tables.media.contains_key(&file.key) {
+                return MediaSave::Unknown;
             }
-            is_ours
+            if tables.media_claims.get(&file.key) != Some(&claim) {
+                return MediaSave::Lost;
+            }
+            tables.media_claims.remove(&file.key);
+            tables.media.insert(file.key.clone(), file.clone());
+            MediaSave::Saved
         })
         .await
     }
