@@ -68,7 +68,7 @@ async fn one_copy_fetches_a_file_until_it_has_ended<S: NoteMedia + ReadMedia + F
     assert_eq!(save(&later, at(90)).await, MediaSave::Lost, "of the one that lost it");
     assert_eq!(save(&later, at(180)).await, MediaSave::Saved);
     assert_eq!(save(&noted, at(180)).await, MediaSave::Lost, "it was given back");
-    assert_eq!(store.media_file(key).await.must(), Some(later));
+    assert_eq!(store.media_file(key).await.must(), Some(later.clone()));
     assert!(matches!(claimed(at(181), at(271)).await, MediaClaim::Claimed(_)), "free at once");
     let ended = MediaFile { state: MediaState::Missing, ..noted.clone() };
     assert_eq!(save(&ended, at(271)).await, MediaSave::Saved);
