@@ -221,3 +221,107 @@ fn attachment(name: Option<&str>) -> String {
     // Forms write a space as a plus, headers do not.
     format!("attachment; filename*=UTF-8''{}", escaped.replace('+', "%20"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::aws::tests::at;
+    use super::super::scripted::{Act, Scripted};
+    use super::*;
+    use crate::domain::raw::sha256;
+
+    fn files(server: &Scripted) -> Files {
+        Files::new(&at(&server.url), "bucket").unwrap()
+    }
+
+    fn file(bytes: &[u8]) -> NewFile<'static> {
+        let sha256 = String::leak(sha256(bytes));
+        NewFile { key: "117/bot/88", content_type: "image/png", name: None, sha256, bytes: bytes.to_vec() }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_put_signed_with_its_hash_and_as_an_attachment() {
+        let server = Scripted::start(|_| Act::Answer(200, "text/xml", String::new()));
+        files(&server).put_file(file(b"picture")).await.unwrap();
+        let request = server.requests().remove(0);
+        assert_eq!((request.method.as_str(), request.target.path()), ("PUT", "/bucket/117/bot/88"));
+        assert_eq!(request.body, b"picture");
+        let header = |name: &str| request.header(name).unwrap().to_owned();
+        assert_eq!(header("x-amz-content-sha256"), sha256(b"picture"));
+        assert_eq!(
+            (header("content-type"), header("content-disposition")),
+            ("image/png".to_owned(), "attachment".to_owned())
+        );
+        let authorization = header("authorization");
+        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=test/"), "{authorization}");
+        for signed in ["content-disposition", "content-type", "host", "x-amz-content-sha256", "x-amz-date"] {
+            assert!(authorization.contains(signed), "{signed} is not signed");
+        }
+    }
+
+    /// The example of AWS's own documentation (S3 API reference, "Authenticating requests: using query parameters",
+    /// read 2026-11): its published example keys, which open nothing.
+    #[test]
+    fn a_link_is_signed_as_in_awss_own_example() {
+        let key = ["wJalrXUtnFEMI", "K7MDENG", "bPxRfiCYEXAMPLEKEY"].join("/");
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", key, None, None, "example");
+        let aws = Aws::new("us-east-1".to_owned(), credentials, None);
+        let mut files = Files::new(&aws, "examplebucket").unwrap();
+        assert_eq!(files.base.as_str(), "https://examplebucket.s3.us-east-1.amazonaws.com/");
+        files.base = "https://examplebucket.s3.amazonaws.com/".parse().unwrap();
+        let now = "2013-05-24T00:00:00Z".parse().unwrap();
+        let link = files.file_link("test.txt", now, Duration::from_secs(86400)).unwrap();
+        let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
+        assert!(link.contains(&format!("X-Amz-Signature={signature}")), "{link}");
+        assert!(
+            link.contains("X-Amz-Expires=86400")
+                && link.starts_with("https://examplebucket.s3.amazonaws.com/test.txt?")
+        );
+    }
+
+    #[test]
+    fn a_temporary_credential_is_part_of_the_link() {
+        let credentials = Credentials::new("id", "secret", Some("ses+sion/=".to_owned()), None, "test");
+        let aws = Aws::new("cn-north-1".to_owned(), credentials, None);
+        let files = Files::new(&aws, "bucket").unwrap();
+        let link = files.file_link("a/b", Timestamp::UNIX_EPOCH, Duration::from_secs(300)).unwrap();
+        assert!(link.starts_with("https://bucket.s3.cn-north-1.amazonaws.com.cn/a/b?"), "{link}");
+        assert!(link.contains("X-Amz-Security-Token=ses%2Bsion%2F%3D"), "{link}");
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_or_too_large_is_nothing_and_a_refusal_is_an_error() {
+        let server = Scripted::start(|request| match (request.method.as_str(), request.target.path()) {
+            ("GET", "/bucket/here") => Act::Answer(200, "text/plain", "0123456789".to_owned()),
+            (_, "/bucket/here") => Act::Answer(204, "text/plain", String::new()),
+            (_, "/bucket/gone") => Act::Answer(404, "text/xml", "<Code>NoSuchKey</Code>".to_owned()),
+            ("GET", "/bucket/broken") => Act::BreakOff,
+            _ => Act::Answer(403, "text/xml", "<Error><Code>AccessDenied</Code></Error>".to_owned()),
+        });
+        let files = files(&server);
+        assert_eq!(files.read_file("here", 10).await.unwrap().as_deref(), Some(&b"0123456789"[..]));
+        assert_eq!(files.read_file("here", 9).await.unwrap(), None);
+        assert_eq!(files.read_file("gone", 10).await.unwrap(), None);
+        files.erase_file("here").await.unwrap();
+        files.erase_file("gone").await.unwrap();
+        assert!(files.read_file("broken", 1000).await.is_err());
+        for refused in [
+            files.read_file("else", 10).await.map(drop),
+            files.erase_file("else").await,
+            files.put_file(file(b"x")).await,
+        ] {
+            let error = refused.unwrap_err();
+            assert!(crate::error::Chain(&error).to_string().contains("403: AccessDenied"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_stays_one_name_whatever_it_holds() {
+        let named = |name| attachment(Some(name));
+        assert_eq!(named("menu 1+1.pdf"), "attachment; filename*=UTF-8''menu%201%2B1.pdf");
+        assert_eq!(
+            named("a\"\r\nset-cookie: é/../x"),
+            "attachment; filename*=UTF-8''a%22set-cookie%3A%20%C3%A9..x"
+        );
+        assert_eq!(attachment(None), "attachment");
+    }
+}

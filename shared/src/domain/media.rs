@@ -139,7 +139,7 @@ pub struct StoredFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejected {
-    /// Its bytes have another hash or length than announced, time and again.
+    /// Its bytes have another hash or length than announced, twice.
     Hash,
     /// Above [`LARGEST`].
     TooLarge,

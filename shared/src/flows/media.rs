@@ -16,8 +16,8 @@ use crate::domain::meta_error::Remedy;
 use crate::error::{Chain, GraphError, StoreError};
 use crate::flows::tokens::{Opened, Tokens};
 use crate::ports::{
-    Clock, Download, EraseFiles, FetchMedia, MediaClaim, MediaGraph, MediaInfo, NewFile, PutFiles,
-    ReadClients, ReadGrants, ReadMedia, Seal, SendFetches,
+    Clock, Download, EraseFiles, FetchMedia, MediaClaim, MediaGraph, MediaInfo, MediaSave, NewFile, PutFiles,
+    ReadClients, ReadGrants, Seal, SendFetches,
 };
 use crate::telemetry::metric;
 
@@ -29,14 +29,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 /// After so many tries, a quarter of an hour, somebody must look.
 const LATE_AFTER: u32 = 4;
-/// Bytes that are not the announced ones are asked for so often: a transfer can go wrong.
-const WRONG_BYTES_AFTER: u32 = 3;
-/// An address that is too old is asked for anew so often (Meta: once, then check the token).
-const ADDRESSES: usize = 2;
+/// How often one try asks for an address and its bytes: an address may be too old (Meta: ask once more, then check
+/// the token), and a transfer can go wrong.
+const DOWNLOADS: usize = 2;
 
 /// All records that it uses.
-pub trait Records: ReadMedia + FetchMedia + ReadClients + ReadGrants {}
-impl<T: ReadMedia + FetchMedia + ReadClients + ReadGrants> Records for T {}
+pub trait Records: FetchMedia + ReadClients + ReadGrants {}
+impl<T: FetchMedia + ReadClients + ReadGrants> Records for T {}
 
 /// Settings.
 #[derive(Debug, Clone)]
@@ -75,8 +74,6 @@ enum Tried {
     Rejected(Rejected),
     /// Another try may succeed; in the words of the log.
     Later(String),
-    /// Its bytes are not the announced ones; another try may bring those.
-    WrongBytes,
 }
 
 impl<S, K, G, F, Q, C> Fetching<'_, S, K, G, F, Q, C>
@@ -121,8 +118,8 @@ where
         let state = self.state_after(&file, tried);
         let state_word = state.as_str();
         let saved = self.store.save_media(&MediaFile { state, ..file.clone() }, claim).await?;
-        tracing::info!(media.id = %file.key.media_id, client.id = %file.phone_number_id, state = state_word, saved, "a file was asked for");
-        if is_kept && !saved && self.store.media_file(&file.key).await?.is_none() {
+        tracing::info!(media.id = %file.key.media_id, client.id = %file.phone_number_id, state = state_word, ?saved, "a file was asked for");
+        if is_kept && saved == MediaSave::Unknown {
             self.files.erase_file(&file.fetch().file_key()).await?;
         }
         Ok(())
@@ -135,15 +132,14 @@ where
         };
         let why = match tried {
             Tried::Stored(stored) => return MediaState::Stored(stored),
+            Tried::Rejected(Rejected::Hash) => {
+                tracing::error!(metric = metric::MEDIA_LOST, media.id = %file.key.media_id, client.id = %file.phone_number_id, "a file's bytes are not the announced ones");
+                return MediaState::Rejected(Rejected::Hash);
+            }
             Tried::Rejected(reason) => {
                 tracing::warn!(media.id = %file.key.media_id, client.id = %file.phone_number_id, reason = reason.as_str(), "a file is not kept");
                 return MediaState::Rejected(reason);
             }
-            Tried::WrongBytes if attempts >= WRONG_BYTES_AFTER => {
-                tracing::error!(metric = metric::MEDIA_LOST, media.id = %file.key.media_id, client.id = %file.phone_number_id, "a file's bytes are not the announced ones");
-                return MediaState::Rejected(Rejected::Hash);
-            }
-            Tried::WrongBytes => "its bytes are not the announced ones".to_owned(),
             Tried::Later(why) => why,
         };
         let now = self.clock.now();
@@ -165,11 +161,15 @@ where
         let Some(client) = client else { return Ok(later("the number is not the bot's any more")) };
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
         let Some(token) = token else { return Ok(later("the client's token is dead")) };
-        for _ in 0..ADDRESSES {
+        let mut without = later("each of its addresses is too old");
+        for _ in 0..DOWNLOADS {
             match self.download(phone, file, &token).await {
                 Ok((_, Download::Gone)) => {}
                 Ok((_, Download::TooLarge)) => return Ok(Tried::Rejected(Rejected::TooLarge)),
-                Ok((info, Download::Complete(bytes))) => return self.keep(file, &info, bytes).await,
+                Ok((info, Download::Complete(bytes))) => match self.keep(file, &info, bytes).await? {
+                    Tried::Rejected(Rejected::Hash) => without = Tried::Rejected(Rejected::Hash),
+                    other => return Ok(other),
+                },
                 Err(error) => {
                     if error.refusal().is_some_and(|e| e.remedy() == Remedy::Token) {
                         self.tokens.forget(&client.grant_id);
@@ -178,7 +178,7 @@ where
                 }
             }
         }
-        Ok(later("each of its addresses is too old"))
+        Ok(without)
     }
 
     async fn download(
@@ -200,7 +200,7 @@ where
         let size = bytes.len() as u64;
         let mut hashes = [&file.sha256, &info.sha256].into_iter().flatten();
         if hashes.any(|told| !is_hash(told, &digest)) || info.size.is_some_and(|told| told != size) {
-            return Ok(Tried::WrongBytes);
+            return Ok(Tried::Rejected(Rejected::Hash));
         }
         let mime_type = info.mime_type.as_ref().or(file.mime_type.as_ref()).cloned().unwrap_or_default();
         // Both words are Meta's; the message is what the customer saw.

@@ -40,6 +40,17 @@ pub enum MediaClaim {
     Unknown,
 }
 
+/// Whether it was written how far a file is. If not, nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaSave {
+    /// It was.
+    Saved,
+    /// The claim ran out, and another copy took the file.
+    Lost,
+    /// There is no such record any more: its customer was erased.
+    Unknown,
+}
+
 /// Fetching, one file by one copy at a time. IAM: `dynamodb:UpdateItem` on media, `Query` on its index `due`.
 pub trait FetchMedia: Send + Sync {
     /// Files that were due at `now`, the longest due of each shard first. Of a moment ago.
@@ -53,9 +64,12 @@ pub trait FetchMedia: Send + Sync {
         until: Timestamp,
     ) -> impl Future<Output = Stored<MediaClaim>> + Send;
 
-    /// Writes how far the file is and gives it back, if the claim is still the one until `claim`; `false` if it is
-    /// not, or the record is gone (nothing changed).
-    fn save_media(&self, file: &MediaFile, claim: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+    /// Writes how far the file is and gives it back, if the claim is still the one until `claim`.
+    fn save_media(
+        &self,
+        file: &MediaFile,
+        claim: Timestamp,
+    ) -> impl Future<Output = Stored<MediaSave>> + Send;
 }
 
 /// IAM: `dynamodb:DeleteItem` on media.

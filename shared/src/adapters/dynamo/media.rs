@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::ids::{ConversationId, MessageId, PhoneNumberId};
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState, Rejected, StoredFile};
 use crate::error::StoreError;
-use crate::ports::{EraseMedia, FetchMedia, MediaClaim, NoteMedia, ReadMedia};
+use crate::ports::{EraseMedia, FetchMedia, MediaClaim, MediaSave, NoteMedia, ReadMedia};
 
 const TABLE: &str = "media";
 const KEY: &str = "mediaKey";
@@ -209,15 +209,18 @@ impl FetchMedia for Media {
         })
     }
 
-    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Stored<bool> {
+    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Stored<MediaSave> {
         let record = with_nulls(TABLE, &Record::from(file))?;
         let change = Expression::when("#claimedUntil = :claim")
             .value("claim", millis(claim))
             .overwrite(record, &[KEY])
             .remove("claimedUntil");
         let key = Item::from([(KEY.to_owned(), s(file.key.to_string()))]);
-        let write = self.0.update_at(UPDATE, key, change, ReturnValue::None).await?;
-        Ok(matches!(write, Write::Done(_)))
+        Ok(match self.0.update_at(UPDATE, key, change, ReturnValue::None).await? {
+            Write::Done(_) => MediaSave::Saved,
+            Write::Refused(item) if item.is_empty() => MediaSave::Unknown,
+            Write::Refused(_) => MediaSave::Lost,
+        })
     }
 }
 

@@ -335,7 +335,7 @@ delegate! {
     ports::FetchMedia, media {
         due_media(self, now: Timestamp, limit: usize) -> Vec<Fetch>;
         claim_media(self, key: &MediaKey, now: Timestamp, until: Timestamp) -> MediaClaim;
-        save_media(self, file: &MediaFile, claim: Timestamp) -> bool;
+        save_media(self, file: &MediaFile, claim: Timestamp) -> ports::MediaSave;
     }
     ports::EraseMedia, media {
         erase_media(self, key: &MediaKey) -> ();

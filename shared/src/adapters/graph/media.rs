@@ -103,7 +103,7 @@ impl MediaGraph for Graph {
 impl Graph {
     /// Whether an address may be asked with a token: Meta's documented host, over TLS; or, where a simulator stands
     /// in for Meta, that simulator.
-    fn may_have_token(&self, url: &Url) -> bool {
+    pub(super) fn may_have_token(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let is_metas = host == FILES_HOST || host.ends_with(&format!(".{FILES_HOST}"));
         let is_default = url.port_or_known_default() == Some(443);

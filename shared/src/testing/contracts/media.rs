@@ -5,8 +5,8 @@ use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState, Rejected, StoredFile};
 use crate::domain::raw::sha256;
 use crate::ports::{
-    EraseFiles, EraseMedia, FetchMedia, LinkFiles, MediaClaim, NewFile, NoteMedia, PutFiles, ReadFiles,
-    ReadMedia, SendFetches,
+    EraseFiles, EraseMedia, FetchMedia, LinkFiles, MediaClaim, MediaSave, NewFile, NoteMedia, PutFiles,
+    ReadFiles, ReadMedia, SendFetches,
 };
 
 fn file(ids: &Ids, n: u32, due_at: Timestamp) -> MediaFile {
@@ -64,20 +64,21 @@ async fn one_copy_fetches_a_file_until_it_has_ended<S: NoteMedia + ReadMedia + F
     assert_eq!(store.media_file(key).await.must(), Some(first), "due when the claim is over");
     assert!(matches!(claimed(at(90), at(180)).await, MediaClaim::Claimed(_)), "the claim ran out");
     let later = MediaFile { state: due(at(500), 1), ..noted.clone() };
-    assert!(!store.save_media(&later, at(90)).await.must(), "of the one that lost it");
-    assert!(store.save_media(&later, at(180)).await.must());
-    assert!(!store.save_media(&noted, at(180)).await.must(), "it was given back");
-    assert_eq!(store.media_file(key).await.must(), Some(later));
+    let save = async |file, claim| store.save_media(file, claim).await.must();
+    assert_eq!(save(&later, at(90)).await, MediaSave::Lost, "of the one that lost it");
+    assert_eq!(save(&later, at(180)).await, MediaSave::Saved);
+    assert_eq!(save(&noted, at(180)).await, MediaSave::Lost, "it was given back");
+    assert_eq!(store.media_file(key).await.must(), Some(later.clone()));
     assert!(matches!(claimed(at(181), at(271)).await, MediaClaim::Claimed(_)), "free at once");
     let ended = MediaFile { state: MediaState::Missing, ..noted.clone() };
-    assert!(store.save_media(&ended, at(271)).await.must());
+    assert_eq!(save(&ended, at(271)).await, MediaSave::Saved);
     assert_eq!(claimed(at(900), at(990)).await, MediaClaim::Ended);
 
     let erased = file(ids, 4, at(60));
     store.note_media(&erased).await.must();
     assert!(matches!(store.claim_media(&erased.key, at(0), at(90)).await.must(), MediaClaim::Claimed(_)));
     store.erase_media(&erased.key).await.must();
-    assert!(!store.save_media(&erased, at(90)).await.must(), "what is erased does not come back");
+    assert_eq!(save(&erased, at(90)).await, MediaSave::Unknown, "what is erased does not come back");
     assert_eq!(store.media_file(&erased.key).await.must(), None);
 }
 
@@ -95,7 +96,7 @@ async fn every_end_is_kept_as_it_was<S: NoteMedia + ReadMedia + FetchMedia>(stor
         store.note_media(&noted).await.must();
         store.claim_media(&noted.key, at(0), at(90)).await.must();
         let ended = MediaFile { state, ..noted };
-        assert!(store.save_media(&ended, at(90)).await.must());
+        assert_eq!(store.save_media(&ended, at(90)).await.must(), MediaSave::Saved);
         assert_eq!(store.media_file(&ended.key).await.must(), Some(ended));
     }
 }
@@ -117,7 +118,7 @@ pub async fn due_media<S: NoteMedia + FetchMedia>(store: &S, unique: &str) {
     store.claim_media(&files[0].key, early(1015), early(1105)).await.must();
     store.claim_media(&files[1].key, early(1015), early(1105)).await.must();
     let missing = MediaFile { state: MediaState::Missing, ..files[1].clone() };
-    assert!(store.save_media(&missing, early(1105)).await.must());
+    assert_eq!(store.save_media(&missing, early(1105)).await.must(), MediaSave::Saved);
     eventually("without the claimed", async || due(1015).await, |it| *it == fetches(&files[2..15])).await;
     let last = [&files[2..], &files[..1]].concat();
     eventually("a claim ran out", async || due(1105).await, |it| *it == fetches(&last)).await;

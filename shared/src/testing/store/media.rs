@@ -2,7 +2,7 @@ use super::MemoryStore;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState};
 use crate::error::StoreError;
-use crate::ports::{EraseMedia, FetchMedia, MediaClaim, NoteMedia, ReadMedia};
+use crate::ports::{EraseMedia, FetchMedia, MediaClaim, MediaSave, NoteMedia, ReadMedia};
 
 impl NoteMedia for MemoryStore {
     async fn note_media(&self, file: &MediaFile) -> Result<bool, StoreError> {
@@ -64,14 +64,17 @@ impl FetchMedia for MemoryStore {
         .await
     }
 
-    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Result<bool, StoreError> {
+    async fn save_media(&self, file: &MediaFile, claim: Timestamp) -> Result<MediaSave, StoreError> {
         self.run("save_media", |tables| {
-            let is_ours = tables.media_claims.get(&file.key) == Some(&claim);
-            if is_ours {
-                tables.media_claims.remove(&file.key);
-                tables.media.insert(file.key.clone(), file.clone());
+            if !tables.media.contains_key(&file.key) {
+                return MediaSave::Unknown;
             }
-            is_ours
+            if tables.media_claims.get(&file.key) != Some(&claim) {
+                return MediaSave::Lost;
+            }
+            tables.media_claims.remove(&file.key);
+            tables.media.insert(file.key.clone(), file.clone());
+            MediaSave::Saved
         })
         .await
     }

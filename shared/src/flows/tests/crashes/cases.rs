@@ -560,8 +560,8 @@ async fn media(faults: Faults) -> Ran {
         tables.media.clear();
         it
     });
-    for fetch in &erased {
-        cloud.media.push(fetch.clone());
+    if let Some(fetch) = erased {
+        cloud.media.push(fetch);
         cloud.come_to_rest().await;
     }
     let left = cloud.world.files.all().len();
