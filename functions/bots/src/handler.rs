@@ -7,25 +7,45 @@ use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
 use shared::domain::bot::{Bot, BotSettings, InvalidSettings};
 use shared::domain::ids::BotId;
+use shared::domain::model::{Model, Models};
+use shared::domain::money::{Month, Usd};
 use shared::http::{ApiError, Caller, Members, Response, StatusCode, json as answer, path_parameter};
 use shared::ports::{
-    Clock, ListClients, ReadBots, ReadClients, ReadConversations, ResolveCustomers, SavedBot, SetPauses,
-    WriteBots,
+    Clock, ListClients, ReadBots, ReadClients, ReadConversations, ReadSpending, ResolveCustomers, SavedBot,
+    SetPauses, WriteBots,
 };
+
+/// Members of what is shown that are no settings. What was read can be sent back with them.
+const SHOWN_ONLY: [&str; 2] = ["models", "spent"];
 
 /// All records that it uses: dynamodb:GetItem and UpdateItem on bots and conversations, GetItem and
 /// BatchGetItem on clients, Query on its index.
 pub(crate) trait Records:
-    ReadBots + WriteBots + ReadClients + ListClients + ResolveCustomers + ReadConversations + SetPauses
+    ReadBots
+    + WriteBots
+    + ReadSpending
+    + ReadClients
+    + ListClients
+    + ResolveCustomers
+    + ReadConversations
+    + SetPauses
 {
 }
 impl<T> Records for T where
-    T: ReadBots + WriteBots + ReadClients + ListClients + ResolveCustomers + ReadConversations + SetPauses
+    T: ReadBots
+        + WriteBots
+        + ReadSpending
+        + ReadClients
+        + ListClients
+        + ResolveCustomers
+        + ReadConversations
+        + SetPauses
 {
 }
 
 pub(crate) async fn handle(
     store: &impl Records,
+    models: &Models,
     clock: &impl Clock,
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
@@ -37,12 +57,18 @@ pub(crate) async fn handle(
     match (request.method(), is_pause) {
         (&Method::DELETE, true) => pause::end(store, &bot, request).await,
         (_, true) => pause::set(store, clock, &bot, request).await,
-        (&Method::PUT, false) => save(store, &bot, request).await,
-        _ => Ok(answer(StatusCode::OK, &shown(&store.bot(&bot).await?))),
+        (&Method::PUT, false) => save(store, models, clock, &bot, request).await,
+        _ => show(store, models, clock, &store.bot(&bot).await?).await,
     }
 }
 
-async fn save(store: &impl Records, bot: &BotId, request: &Request) -> Result<Response<Body>, ApiError> {
+async fn save(
+    store: &impl Records,
+    models: &Models,
+    clock: &impl Clock,
+    bot: &BotId,
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
     let mut members = Members::of(request)?.all().clone();
     let version = match members.remove("version") {
         None | Some(Value::Null) => None,
@@ -53,11 +79,15 @@ async fn save(store: &impl Records, bot: &BotId, request: &Request) -> Result<Re
     if members.remove("botId").is_some_and(|id| id != bot.as_ref()) {
         return Err(refusal("botId", "must be the bot of the address, or missing"));
     }
+    for shown_only in SHOWN_ONLY {
+        members.remove(shown_only);
+    }
     let settings = BotSettings::read(&members).map_err(invalid)?;
+    check_model(models, &settings)?;
     match store.save_bot(bot, &settings, version).await? {
         SavedBot::Saved(version) => {
             tracing::info!(bot.id = %bot, version, "settings saved");
-            Ok(answer(StatusCode::OK, &shown(&Bot { id: bot.clone(), version, settings })))
+            show(store, models, clock, &Bot { id: bot.clone(), version, settings }).await
         }
         SavedBot::Changed(version) => Err(ApiError::conflict(
             "settings_changed",
@@ -77,13 +107,54 @@ fn refusal(member: &str, problem: &str) -> ApiError {
     ApiError::bad_request("invalid_settings", what, "Correct the settings.").with_member("member", member)
 }
 
-/// The settings with whose and which they are.
-fn shown(bot: &Bot) -> Value {
-    let mut shown = json!({"botId": bot.id, "version": bot.version});
+/// The model is one of the deployment's, and a budget can be kept with it.
+fn check_model(models: &Models, settings: &BotSettings) -> Result<(), ApiError> {
+    let model = models.chosen(settings.model.as_ref());
+    if let (Some(_), None) = (&settings.model, model) {
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_ref()).collect();
+        let problem = match names.as_slice() {
+            [] => "no model is configured".to_owned(),
+            names => format!("must be one of {}", names.join(", ")),
+        };
+        return Err(refusal("model", &problem).with_member("choices", json!(names)));
+    }
+    let has_prices = model.is_some_and(|model| model.prices.is_some());
+    if settings.monthly_budget_usd.is_some() && !has_prices {
+        return Err(refusal("monthlyBudgetUsd", "the prices of the bot's model are not configured"));
+    }
+    Ok(())
+}
+
+/// The settings with whose and which they are, the models to choose from, and what was spent this month.
+async fn show(
+    store: &impl Records,
+    models: &Models,
+    clock: &impl Clock,
+    bot: &Bot,
+) -> Result<Response<Body>, ApiError> {
+    let month = Month::of(clock.now());
+    let spent = store.spent(&bot.id, &month).await?;
+    Ok(answer(StatusCode::OK, &shown(bot, models, &month, spent)))
+}
+
+fn shown(bot: &Bot, models: &Models, month: &Month, spent: Usd) -> Value {
+    let models: Vec<Value> = models.iter().map(choice).collect();
+    let budget = bot.settings.monthly_budget_usd;
+    let mut shown = json!({
+        "botId": bot.id,
+        "version": bot.version,
+        "models": models,
+        "spent": {"month": month, "usd": spent, "budgetUsd": budget},
+    });
     if let (Value::Object(all), Value::Object(settings)) = (&mut shown, json!(bot.settings)) {
         all.extend(settings);
     }
     shown
+}
+
+/// What may be known of a model: not where it is, nor what its provider calls it.
+fn choice(model: &Model) -> Value {
+    json!({"name": model.name, "takes": model.takes, "hasPrices": model.prices.is_some()})
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use lambda_http::{Error, Request, run, service_fn};
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
 use shared::adapters::system::SystemClock;
+use shared::domain::model::Models;
 use shared::{config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,9 +17,10 @@ async fn main() -> Result<(), Error> {
         .bots(config::required("BOTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?);
+    let models: Models = config::parsed_optional("MODELS")?.unwrap_or_default();
     store.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+        shared::http::respond(handler::handle(&store, &models, &SystemClock, &request).await)
     }))
     .await
 }

@@ -11,7 +11,7 @@ use shared::flows::erasure::{self, Erased, Erasure, Progress};
 use shared::http::{
     ApiError, Caller, Response, StatusCode, json as answer, numbers, path_parameter, query_parameter,
 };
-use shared::ports::{Clock, ListClients, ReadClients, ResolveCustomers};
+use shared::ports::{Clock, EraseFiles, ListClients, ReadClients, ResolveCustomers};
 
 /// When to stop and answer how far it came: HTTP APIs end a call after 30 seconds.
 const ENOUGH: Duration = Duration::from_secs(20);
@@ -39,6 +39,7 @@ impl TryFrom<String> for Cursor {
 
 pub(crate) async fn handle(
     store: &impl Records,
+    files: &impl EraseFiles, // s3:DeleteObject
     clock: &impl Clock,
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
@@ -61,7 +62,7 @@ pub(crate) async fn handle(
         let after =
             cursor.as_ref().filter(|cursor| cursor.phone == phone).map(|cursor| cursor.after.as_str());
         let id = ConversationId::new(&phone, &key);
-        let erasure = Erasure { store, clock };
+        let erasure = Erasure { store, files, clock };
         let progress = erasure.run(&client, &name, &id, after, || clock.now() < end).await?;
         match progress {
             Progress::Done(erased) => total += erased,

@@ -4,6 +4,7 @@ mod handler;
 use lambda_http::{Error, Request, run, service_fn};
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
+use shared::adapters::files::Files;
 use shared::adapters::system::SystemClock;
 use shared::{config, telemetry};
 
@@ -17,9 +18,11 @@ async fn main() -> Result<(), Error> {
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?)
-        .rates(config::required("RATES_TABLE")?);
+        .rates(config::required("RATES_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?);
+    let files = Files::new(&aws, &config::required("MEDIA_BUCKET")?)?;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+        shared::http::respond(handler::handle(&store, &files, &SystemClock, &request).await)
     }))
     .await
 }

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::flows::ingest::{Ingest, Records};
-use shared::ports::{Clock, SendInbound, SendNudges};
+use shared::ports::{Clock, SendFetches, SendInbound, SendNudges};
 use shared::queue::{Trigger, each, parcel};
 
 /// After so long no further parcel is begun. The function's timeout in `template.yaml` is 30 s, and one parcel
 /// may wait for some calls of 8 s.
 const BUDGET: Duration = Duration::from_secs(12);
 
-pub(crate) async fn handle<S, I, Q, C>(
-    ingest: &Ingest<'_, S, I, Q, C>, // dynamodb on messages, conversations, clients, events, quarantine, blobs; sqs
+pub(crate) async fn handle<S, I, Q, F, C>(
+    ingest: &Ingest<'_, S, I, Q, F, C>, // dynamodb on messages, conversations, clients, events, quarantine, blobs, media; sqs
     trigger: Trigger,
 ) -> Value
 where
     S: Records,
     I: SendInbound,
     Q: SendNudges,
+    F: SendFetches,
     C: Clock,
 {
     let Trigger::Messages(event) = trigger else { return json!({}) };

@@ -7,7 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
-use shared::adapters::sqs::{AnswersQueue, InboundQueue};
+use shared::adapters::sqs::{AnswersQueue, InboundQueue, MediaQueue};
 use shared::adapters::system::SystemClock;
 use shared::flows::ingest::{Ingest, Memory, Settings};
 use shared::queue::Trigger;
@@ -24,11 +24,13 @@ async fn main() -> Result<(), Error> {
         .onboardings(config::required("ONBOARDINGS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
         .templates(config::required("TEMPLATES_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?)
         .quarantine(config::required("QUARANTINE_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);
     store.warm_up().await;
     let inbound = InboundQueue::new(aws.sqs(), config::required("INBOUND_QUEUE_URL")?);
     let answers = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
+    let fetches = MediaQueue::new(aws.sqs(), config::required("MEDIA_QUEUE_URL")?);
     let settings = Settings {
         burst: config::seconds("BURST_WINDOW_SECONDS", 2)?,
         retention: config::days("MESSAGE_RETENTION_DAYS")?,
@@ -38,6 +40,7 @@ async fn main() -> Result<(), Error> {
         store: &store,
         inbound: &inbound,
         answers: &answers,
+        fetches: &fetches,
         clock: &SystemClock,
         settings: &settings,
         memory: &memory,

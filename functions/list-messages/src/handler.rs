@@ -1,21 +1,28 @@
 //! Pages of messages, newest first: of one number, of one conversation, or of all a bot's numbers.
 
+use std::collections::HashMap;
+
 use lambda_http::{Body, Request};
 use shared::api::{self, messages::MessageItem};
 use shared::domain::Timestamp;
 use shared::domain::conversation::CustomerKey;
 use shared::domain::ids::{BotId, ConversationId};
+use shared::domain::media::{MediaFile, MediaKey};
 use shared::domain::message::{Message, number_key};
+use shared::flows::ingest::media_key_of;
 use shared::http::{
     ApiError, Caller, Limit, Position, Response, StatusCode, json as answer, merge, numbers, path_parameter,
     query_parameter,
 };
-use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ResolveCustomers};
+use shared::ports::{ListClients, ListMessages, Listing, ReadClients, ReadMedia, ResolveCustomers};
 
-/// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both,
+/// All records that it uses: dynamodb:Query on indexes of clients and messages, BatchGetItem on both and on media,
 /// GetItem on clients and conversations.
-pub(crate) trait Records: ReadClients + ListClients + ListMessages + ResolveCustomers {}
-impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers> Records for T {}
+pub(crate) trait Records:
+    ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia
+{
+}
+impl<T: ReadClients + ListClients + ListMessages + ResolveCustomers + ReadMedia> Records for T {}
 
 struct Time(Timestamp);
 
@@ -42,8 +49,12 @@ pub(crate) async fn handle(store: &impl Records, request: &Request) -> Result<Re
         pages.push(page);
     }
     let (items, next) = merge(pages, Message::time_key, limit);
-    let items = items.iter().map(MessageItem::of).collect();
-    Ok(answer(StatusCode::OK, &api::Page { items, next_cursor: next }))
+    let files = files_of(store, &items).await?;
+    let shown = |message| {
+        let file = media_key_of(message).and_then(|key| files.get(&key));
+        MessageItem::of(message).with_file(file)
+    };
+    Ok(answer(StatusCode::OK, &api::Page { items: items.iter().map(shown).collect(), next_cursor: next }))
 }
 
 /// The lists that the page is merged from: one, unless the bot has several numbers and names none.
@@ -63,6 +74,19 @@ async fn listings(store: &impl Records, request: &Request, bot: &BotId) -> Resul
         }
     }
     Ok(listings)
+}
+
+/// The files of a page, in one read; none where no message has one.
+async fn files_of(
+    store: &impl ReadMedia,
+    messages: &[Message],
+) -> Result<HashMap<MediaKey, MediaFile>, ApiError> {
+    let keys: Vec<MediaKey> = messages.iter().filter_map(media_key_of).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let files = store.media_files(&keys).await?;
+    Ok(files.into_iter().map(|file| (file.key.clone(), file)).collect())
 }
 
 #[cfg(test)]

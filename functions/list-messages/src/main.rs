@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
     let store = Tables::new(aws.dynamodb())
         .clients(config::required("CLIENTS_TABLE")?)
         .messages(config::required("MESSAGES_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?);
     store.warm_up().await;
     run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))

@@ -3,20 +3,21 @@
 use serde_json::{Value, json};
 use shared::error::StoreError;
 use shared::flows::reply::{Records, Reply};
-use shared::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges, TokenGraph};
+use shared::ports::{Clock, Complete, MessageGraph, Random, ReadFiles, Seal, SendNudges, TokenGraph};
 use shared::queue::{Trigger, each, nudge};
 
 /// How many lost nudges one run of the schedule makes good; the next run takes the rest.
 const SWEEP: usize = 500;
 
-pub(crate) async fn handle<S, K, G, Q, L, C, R>(
-    reply: &Reply<'_, S, K, G, Q, L, C, R>, // dynamodb on messages, conversations, bots, clients, grants, rates; kms; sqs
+pub(crate) async fn handle<S, K, G, F, Q, L, C, R>(
+    reply: &Reply<'_, S, K, G, F, Q, L, C, R>, // dynamodb on messages, media, conversations, bots, clients, grants, rates; kms; s3; sqs; bedrock
     trigger: Trigger,
 ) -> Result<Value, StoreError>
 where
     S: Records,
     K: Seal,
     G: MessageGraph + TokenGraph,
+    F: ReadFiles,
     Q: SendNudges,
     L: Complete,
     C: Clock,

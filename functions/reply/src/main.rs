@@ -6,13 +6,14 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
+use shared::adapters::files::Files;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
-use shared::adapters::model::{ChatModel, ModelConfig};
+use shared::adapters::model::LanguageModels;
 use shared::adapters::secrets::Secrets;
 use shared::adapters::sqs::AnswersQueue;
 use shared::adapters::system::{SystemClock, SystemRandom};
-use shared::domain::secret::{AppSecret, ModelKey};
+use shared::domain::secret::{AppSecret, ModelKeys};
 use shared::flows::pace::Pace;
 use shared::flows::reply::{Reply, Settings};
 use shared::flows::send::Sender;
@@ -30,15 +31,18 @@ async fn main() -> Result<(), Error> {
         .bots(config::required("BOTS_TABLE")?)
         .clients(config::required("CLIENTS_TABLE")?)
         .grants(config::required("GRANTS_TABLE")?)
-        .rates(config::required("RATES_TABLE")?);
+        .rates(config::required("RATES_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?);
     store.warm_up().await;
+    let files = Files::new(&aws, &config::required("MEDIA_BUCKET")?)?;
     let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
     let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
-    let model_key = secrets.get::<ModelKey>(&config::required("MODEL_KEY_ARN")?).await?;
-    let model = ChatModel::new(ModelConfig::from_env(model_key)?)?;
+    let keys = secrets.get::<ModelKeys>(&config::required("MODEL_KEY_ARN")?).await?;
+    let models = config::parsed_optional("MODELS")?.unwrap_or_default();
+    let model = LanguageModels::new(models, keys.as_ref(), &aws)?;
     let settings = Settings {
         claim: config::seconds("CLAIM_SECONDS", 90)?,
         retention: config::days("MESSAGE_RETENTION_DAYS")?,
@@ -53,6 +57,7 @@ async fn main() -> Result<(), Error> {
             pace: &Pace::default(),
             claim: settings.claim,
         },
+        files: &files,
         queue: &queue,
         model: &model,
         random: &SystemRandom,

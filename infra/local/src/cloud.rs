@@ -149,7 +149,7 @@ pub(crate) struct Deployed {
     pub(crate) environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "grants",
     "clients",
     "onboardings",
@@ -162,8 +162,11 @@ const TABLES: [&str; 12] = [
     "blobs",
     "rates",
     "templates",
+    "media",
 ];
-const QUEUES: [&str; 5] = ["inbound", "answers", "inboundDead", "answersDead", "schedulesDead"];
+const QUEUES: [&str; 7] =
+    ["inbound", "answers", "media", "inboundDead", "answersDead", "mediaDead", "schedulesDead"];
+const BUCKETS: [&str; 1] = ["media"];
 const FUNCTIONS: [&str; 1] = ["recovery"];
 
 impl Deployed {
@@ -180,6 +183,11 @@ impl Deployed {
     /// Queue addresses by short name.
     pub(crate) fn queues(&self) -> Result<BTreeMap<String, String>> {
         self.named(&QUEUES, "QueueUrl")
+    }
+
+    /// Names of buckets by short name.
+    pub(crate) fn buckets(&self) -> Result<BTreeMap<String, String>> {
+        self.named(&BUCKETS, "Bucket")
     }
 
     /// Names of the functions that are called directly, by short name.

@@ -36,9 +36,12 @@ pub struct StackInfo {
     pub tokens: Option<Tokens>,
     /// Names of the tables by short name: `grants`, `clients` …
     pub tables: BTreeMap<String, String>,
-    /// Addresses of the queues by short name: `inbound`, `answers`, `inboundDead`, `answersDead`,
-    /// `schedulesDead`.
+    /// Addresses of the queues by short name: `inbound`, `answers`, `media`, `inboundDead`, `answersDead`,
+    /// `mediaDead`, `schedulesDead`.
     pub queues: BTreeMap<String, String>,
+    /// Names of the buckets by short name: `media`.
+    #[serde(default)]
+    pub buckets: BTreeMap<String, String>,
     /// Names of the functions that are called directly, by short name: `recovery`.
     #[serde(default)]
     pub functions: BTreeMap<String, String>,

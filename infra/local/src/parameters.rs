@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::settings::{GRAPH, Settings};
 use crate::tokens::AUDIENCE;
 
@@ -55,19 +57,33 @@ pub(crate) fn parameters(
     set("AwsEndpointUrl", Some(&origins.aws));
     match (&settings.model, &origins.simulator) {
         (Some(model), _) => {
-            set("ModelBaseUrl", Some(&model.base_url));
-            set("ModelName", model.name.as_deref());
+            let name = model.name.as_deref().unwrap_or("default");
+            let models = json!([{
+                "name": "default", "provider": "openai", "baseUrl": model.base_url, "model": name}]);
+            set("Models", Some(&models.to_string()));
             set("ModelKey", model.key.as_deref());
         }
         (None, Some(simulator)) => {
-            set("ModelBaseUrl", Some(&format!("{simulator}/v1")));
-            // The simulator's model takes any key, but wants one.
+            set("Models", Some(&simulated(simulator)));
+            // The simulator's models take any key, but want one.
             set("ModelKey", Some("simulated"));
         }
         (None, None) => {}
     }
     all.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
     all
+}
+
+/// The simulator's model behind each protocol; one of them takes files. A word is a token, and costs a
+/// millionth of a dollar.
+fn simulated(simulator: &str) -> String {
+    let model = |name: &str, provider: &str, base_url: String, takes: &[&str]| {
+        json!({"name": name, "provider": provider, "baseUrl": base_url, "model": "simulated", "takes": takes,
+            "usdPerMillionInputTokens": 1, "usdPerMillionOutputTokens": 1})
+    };
+    let chat = model("default", "openai", format!("{simulator}/v1"), &[]);
+    let bedrock = model("bedrock", "bedrock", simulator.to_owned(), &["image", "audio", "document"]);
+    json!([chat, bedrock]).to_string()
 }
 
 /// This machine's, in Lambda's words: the functions run here.

@@ -188,6 +188,7 @@ fn describe(
         tokens: None,
         tables: deployed.tables()?,
         queues: deployed.queues()?,
+        buckets: deployed.buckets()?,
         functions: deployed.functions()?,
         logs: dir.file("logs"),
     })

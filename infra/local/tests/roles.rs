@@ -134,6 +134,8 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!((&answers[3]["moved"], &answers[3]["fromArchive"]), (&1.into(), &1.into()), "{answers:?}");
     assert!(answers[6]["replayed"].as_u64() > Some(0), "{answers:?}");
 
+    send_files(&stack.info, asked).await;
+
     let talks = format!("{}/api/whatsapp/conversations/demo-bakery", stack.info.api_url);
     let customer = asked["customer"].as_str().unwrap();
     for call in [
@@ -164,4 +166,41 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     in_time.unwrap();
     stack.stop().await.unwrap();
+}
+
+/// A file from the customer of the demo, fetched and looked at, and one to be sent.
+async fn send_files(info: &StackInfo, asked: &Value) {
+    let http = switchboard::client().unwrap();
+    let admin = &info.tokens.as_ref().unwrap().admin;
+    let phone = asked["phoneNumberId"].as_str().unwrap();
+    let write = format!(
+        "{}/_sim/customers/{}/messages",
+        info.meta_url,
+        asked["customerIds"]["waId"].as_str().unwrap_or("15550100123")
+    );
+    let message = json!({"to": phone, "message": {"type": "image"}});
+    assert_eq!(http.post(write).json(&message).send().await.unwrap().status(), 200);
+    let list = format!("{}/api/whatsapp/messages/demo-bakery", info.api_url);
+    let stored = async || loop {
+        let page: Value = http.get(&list).bearer_auth(admin).send().await.unwrap().json().await.unwrap();
+        let mut files = page["items"].as_array().unwrap().iter().map(|message| &message["media"]);
+        match files.find(|file| file["state"] == "stored") {
+            Some(file) => break file["id"].as_str().unwrap().to_owned(),
+            None => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(180), stored()).await;
+    assert_eq!(refusals(info), Vec::<String>::new());
+    let media = format!("{}/api/whatsapp/media/demo-bakery", info.api_url);
+    let link = http.get(format!("{media}/{}", in_time.unwrap())).bearer_auth(admin).send().await.unwrap();
+    assert_eq!((refusals(info), link.status().as_u16()), (Vec::<String>::new(), 200));
+    let link: Value = link.json().await.unwrap();
+    assert_eq!(
+        http.get(link["url"].as_str().unwrap()).send().await.unwrap().status(),
+        200,
+        "the link's rights"
+    );
+    let png = http.post(format!("{media}/{phone}")).header("content-type", "image/png");
+    let uploaded = png.bearer_auth(admin).body(&b"\x89PNG\r\n"[..]).send().await.unwrap();
+    assert_eq!((refusals(info), uploaded.status().as_u16()), (Vec::<String>::new(), 201));
 }

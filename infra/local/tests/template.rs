@@ -76,7 +76,7 @@ fn no_http_function_outlives_the_gateway() {
 fn each_queue_that_feeds_a_function_reports_single_failures_and_waits_long_enough() {
     let template = template();
     let sources = resources(&template, "AWS::Lambda::EventSourceMapping");
-    assert_eq!(sources.len(), 2);
+    assert_eq!(sources.len(), 3);
     for (name, source) in sources {
         assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures", "{name}");
         let queue = text(&source["EventSourceArn"]);
@@ -108,7 +108,7 @@ fn every_queue_keeps_two_weeks_encrypted_and_dead_letters_as_large_as_live_ones(
 fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
     let template = template();
     let tables = resources(&template, "AWS::DynamoDB::Table");
-    assert_eq!(tables.len(), 12);
+    assert_eq!(tables.len(), 13);
     for (name, table) in tables {
         assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");

@@ -74,8 +74,8 @@ pub(crate) async fn entry(State(world): State<Arc<World>>, request: Request) -> 
 /// Does the call.
 async fn act(world: &Arc<World>, parts: &Parts, body: Bytes, fail_later: Option<FailLater>) -> Reply {
     let path = parts.uri.path();
-    if path == model::PATH {
-        return model::complete(parts, &body);
+    if let Some(protocol) = model::protocol(path) {
+        return model::complete(protocol, parts, &body);
     }
     if let Some(rest) = path.strip_prefix("/_media/") {
         return download(world, parts, rest);
@@ -115,8 +115,8 @@ fn fault_reply(path: &str, fault: &FaultError) -> Reply {
         return Reply { status: fault.status, content_type: "text/html".to_owned(), body: Bytes::from(body) };
     };
     let message = fault.message.clone().unwrap_or_else(|| format!("(#{code}) A fault that was asked for"));
-    if path == model::PATH {
-        return model::refusal(fault.status, &message, &code.to_string());
+    if let Some(protocol) = model::protocol(path) {
+        return model::refusal(protocol, fault.status, &message, &code.to_string());
     }
     let mut error = GraphError::new(fault.status, code, message);
     if let Some(subcode) = fault.subcode {

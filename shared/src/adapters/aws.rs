@@ -17,6 +17,9 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::config;
@@ -38,6 +41,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
+    /// What a service without an SDK client is called with.
+    region: String,
+    credentials: Credentials,
+    endpoint: Option<Url>,
 }
 
 impl Aws {
@@ -63,8 +70,8 @@ impl Aws {
     pub fn new(region: String, credentials: Credentials, endpoint: Option<&Url>) -> Self {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(Region::new(region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
             .http_client(connector())
             .retry_config(RetryConfig::standard())
             .timeout_config(
@@ -77,17 +84,22 @@ impl Aws {
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint.as_str());
         }
-        Self { config: config.build() }
+        Self { config: config.build(), region, credentials, endpoint: endpoint.cloned() }
     }
 
-    /// The region of this function.
-    pub(super) fn region(&self) -> Option<String> {
-        self.config.region().map(ToString::to_string)
+    /// The region.
+    pub(super) fn region(&self) -> &str {
+        &self.region
     }
 
-    /// What requests are signed with.
-    pub(super) fn credentials(&self) -> Option<SharedCredentialsProvider> {
-        self.config.credentials_provider()
+    /// Who we are.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What replaces every service's address.
+    pub(super) fn endpoint(&self) -> Option<&Url> {
+        self.endpoint.as_ref()
     }
 
     /// A client of DynamoDB.
@@ -124,6 +136,13 @@ fn connector() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
 }
 
+/// The same roots, for a client that is not the SDK's.
+pub(super) fn roots() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS.as_bytes()).flatten());
+    store
+}
+
 /// A failed call in words. The SDK's error is not kept: it holds the raw answer, which for `Decrypt` or
 /// `GetSecretValue` can be the secret.
 pub(super) fn failure<E, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError
@@ -153,13 +172,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_roots_are_five_and_readable() {
-        use rustls::pki_types::CertificateDer;
-        use rustls::pki_types::pem::PemObject;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(ROOTS.as_bytes()).collect();
-        let mut store = rustls::RootCertStore::empty();
-        for certificate in certificates.unwrap() {
-            store.add(certificate).unwrap();
-        }
-        assert_eq!(store.len(), 5);
+        assert_eq!(certificates.unwrap().len(), 5);
+        assert_eq!(roots().len(), 5);
     }
 }

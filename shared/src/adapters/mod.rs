@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod dynamo;
+pub mod files;
 pub mod graph;
 pub mod kms;
 pub mod model;

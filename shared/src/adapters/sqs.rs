@@ -13,9 +13,10 @@ use super::aws::failure;
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
 use crate::domain::letter::{self, Attribute, DeadLetter, DeadQueue, FedQueue, Letter};
+use crate::domain::media::Fetch;
 use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
-use crate::ports::{DeadLetters, SendBack, SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendNudges};
 
 const OPERATION: &str = "sqs SendMessageBatch";
 const RECEIVE: &str = "sqs ReceiveMessage";
@@ -29,6 +30,10 @@ const LONGEST_DELAY_SECONDS: u64 = 900;
 /// The queue `inbound`.
 #[derive(Debug, Clone)]
 pub struct InboundQueue(Queue);
+
+/// The queue `media`.
+#[derive(Debug, Clone)]
+pub struct MediaQueue(Queue);
 
 /// The queue `answers`.
 #[derive(Debug, Clone)]
@@ -58,6 +63,27 @@ impl AnswersQueue {
     #[must_use]
     pub fn new(client: Client, url: String) -> Self {
         Self(Queue { client, url })
+    }
+}
+
+impl MediaQueue {
+    /// The queue at this URL.
+    #[must_use]
+    pub fn new(client: Client, url: String) -> Self {
+        Self(Queue { client, url })
+    }
+}
+
+impl SendFetches for MediaQueue {
+    async fn send_fetches(&self, fetches: &[Fetch]) -> Result<(), StoreError> {
+        let batches = fetches.chunks(BATCH).map(|batch| {
+            batch
+                .iter()
+                .enumerate()
+                .map(|(index, fetch)| entry(index, fetch.into(), Duration::ZERO))
+                .collect()
+        });
+        self.0.send_all(batches.collect::<Result<_, _>>()?).await
     }
 }
 

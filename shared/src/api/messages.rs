@@ -9,7 +9,8 @@ use crate::domain::Timestamp;
 use crate::domain::answer::{Answer, NoAnswer, Why};
 use crate::domain::content::{line_of, refers_to};
 use crate::domain::conversation::CustomerNames;
-use crate::domain::ids::{MessageId, PhoneNumberId, Wamid};
+use crate::domain::ids::{MediaId, MessageId, PhoneNumberId, Wamid};
+use crate::domain::media::{MediaFile, MediaState, Rejected};
 use crate::domain::message::{Message, Sending};
 use crate::flows::content_of;
 
@@ -64,6 +65,9 @@ pub struct MessageItem<'a> {
     /// How far the call got.
     #[serde(skip_serializing_if = "Option::is_none")]
     sending: Option<SendingState>,
+    /// Its file, if it brought one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<FileView<'a>>,
     /// Meta's errors, in Meta's form: of the failed delivery, of the refused call, or of the incoming message.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Value>,
@@ -81,6 +85,40 @@ enum Direction {
     Inbound,
     /// The client.
     Outbound,
+}
+
+/// How far the file of a message is; the route of files has a link to it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "MessageFile"))]
+#[serde(rename_all = "camelCase")]
+struct FileView<'a> {
+    /// What the route of files takes.
+    id: &'a MediaId,
+    #[serde(flatten)]
+    state: FileState<'a>,
+}
+
+/// How far a file is.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
+enum FileState<'a> {
+    /// To be fetched.
+    Pending {},
+    /// Kept.
+    Stored {
+        /// Meta's word.
+        mime_type: &'a str,
+        /// In bytes.
+        size: u64,
+        /// In hex.
+        sha256: &'a str,
+        kept_until: Timestamp,
+    },
+    /// Meta did not give it while it could.
+    Missing {},
+    /// Meta gave it, and it is not kept.
+    Rejected { reason: Rejected },
 }
 
 /// What became of the automatic answer.
@@ -145,11 +183,35 @@ impl<'a> MessageItem<'a> {
             answer: message.answer.as_ref().map(answer_of),
             why: message.why.as_ref(),
             sending: message.sending.as_ref().map(sending_of),
+            media: None,
             errors: errors_of(message, &content).filter(|value| !value.is_null()),
             pricing: message.statuses.pricing().filter(|value| !value.is_null()),
             content: content.get(kind).cloned(),
         }
     }
+}
+
+impl<'a> MessageItem<'a> {
+    /// The same with how far its file is.
+    #[must_use]
+    pub fn with_file(self, file: Option<&'a MediaFile>) -> Self {
+        Self { media: file.map(file_of), ..self }
+    }
+}
+
+fn file_of(file: &MediaFile) -> FileView<'_> {
+    let state = match &file.state {
+        MediaState::Pending { .. } => FileState::Pending {},
+        MediaState::Missing => FileState::Missing {},
+        MediaState::Rejected(reason) => FileState::Rejected { reason: *reason },
+        MediaState::Stored(kept) => FileState::Stored {
+            mime_type: &kept.mime_type,
+            size: kept.size,
+            sha256: &kept.sha256,
+            kept_until: kept.until,
+        },
+    };
+    FileView { id: &file.key.media_id, state }
 }
 
 fn answer_of(answer: &Answer) -> AnswerState<'_> {

@@ -148,6 +148,11 @@ id! {
     TemplateName, |s| !s.is_empty() && s.len() <= 512 && !s.contains(char::is_control), TEXT_512
 }
 id! {
+    /// A file at Meta: one that a customer sent (known there for 7 days), or one that we uploaded (30 days). Digits
+    /// so far; nothing is promised, so only what would not fit into keys and addresses is refused.
+    MediaId, |s| is_name(s, 128), "^[A-Za-z0-9_-]{1,128}$"
+}
+id! {
     /// One message in our records: the wamid of an incoming one, our own intent id of an outgoing one.
     MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control), TEXT_1000
 }
@@ -170,6 +175,7 @@ shown!(
     TemplateId,
     TemplateName,
     ModelName,
+    MediaId,
     MessageId
 );
 

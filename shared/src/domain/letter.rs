@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::answer::Nudge;
+use super::media::Fetch;
 use super::parcel::{Content, Parcel, PartHeader, SQS_LIMIT};
 
 /// Most messages of one batch call (AWS, SQS quotas, 2026).
@@ -183,6 +184,13 @@ impl From<&Parcel> for Letter {
 impl From<&Nudge> for Letter {
     fn from(nudge: &Nudge) -> Self {
         let body = serde_json::to_string(nudge).expect("an id is JSON");
+        Self { body, attributes: BTreeMap::new() }
+    }
+}
+
+impl From<&Fetch> for Letter {
+    fn from(fetch: &Fetch) -> Self {
+        let body = serde_json::to_string(fetch).expect("ids are JSON");
         Self { body, attributes: BTreeMap::new() }
     }
 }

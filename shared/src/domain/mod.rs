@@ -12,6 +12,7 @@ pub mod grant;
 pub mod ids;
 pub mod json;
 pub mod letter;
+pub mod media;
 pub mod message;
 pub mod meta_error;
 pub mod model;

@@ -10,13 +10,16 @@ use crate::domain::client::Client;
 use crate::domain::conversation::CustomerKey;
 use crate::domain::ids::ConversationId;
 use crate::domain::json::value_of;
+use crate::domain::media::MediaState;
+use crate::domain::message::Message;
 use crate::domain::raw::{Raw, sha256};
 use crate::error::StoreError;
 use crate::ports::{
-    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseEvents, EraseMessages, ErasePairs,
-    ListConversations, ListEvents, ListMessages, Listing, RecordEvents,
+    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseEvents, EraseFiles, EraseMedia,
+    EraseMessages, ErasePairs, ListConversations, ListEvents, ListMessages, Listing, ReadMedia, RecordEvents,
 };
 
+use super::ingest::media_key_of;
 use super::mentions::mentions;
 use super::raws::{blob_name, stored_bytes};
 
@@ -36,6 +39,8 @@ pub trait Records:
     + ErasePairs
     + EraseEvents
     + EraseBlobs
+    + ReadMedia
+    + EraseMedia
     + RecordEvents
 {
 }
@@ -49,6 +54,8 @@ impl<T> Records for T where
         + ErasePairs
         + EraseEvents
         + EraseBlobs
+        + ReadMedia
+        + EraseMedia
         + RecordEvents
 {
 }
@@ -63,6 +70,8 @@ pub struct Erased {
     pub events: usize,
     /// Contents that were stored apart because of their size.
     pub large: usize,
+    /// Files of messages, fetched or not.
+    pub files: usize,
     /// Names that led to the customer.
     pub names: usize,
 }
@@ -72,6 +81,7 @@ impl std::ops::AddAssign for Erased {
         self.messages += more.messages;
         self.events += more.events;
         self.large += more.large;
+        self.files += more.files;
         self.names += more.names;
     }
 }
@@ -86,14 +96,16 @@ pub enum Progress {
 }
 
 /// Erasing with what it needs.
-pub struct Erasure<'a, S, C> {
+pub struct Erasure<'a, S, F, C> {
     /// Records.
     pub store: &'a S,
+    /// Where files are kept.
+    pub files: &'a F,
     /// Time.
     pub clock: &'a C,
 }
 
-impl<S: Records, C: Clock> Erasure<'_, S, C> {
+impl<S: Records, F: EraseFiles, C: Clock> Erasure<'_, S, F, C> {
     /// Erases the customer of `client` that `name` leads to, as long as there is time. `after` is where the last
     /// call stopped.
     ///
@@ -141,6 +153,8 @@ impl<S: Records, C: Clock> Erasure<'_, S, C> {
                 if !has_time() {
                     return Ok(false);
                 }
+                // First of all: the message says which file.
+                erased.files += usize::from(self.file(message).await?);
                 erased.large += usize::from(forget(self.store, &message.raw).await?);
                 self.store.erase_message(message).await?;
                 erased.messages += 1;
@@ -150,6 +164,24 @@ impl<S: Records, C: Clock> Erasure<'_, S, C> {
                 return Ok(true);
             }
         }
+    }
+
+    /// Erases the file of a message, unless it is another conversation's. Whether there was one.
+    async fn file(&self, message: &Message) -> Result<bool, StoreError> {
+        let Some(key) = media_key_of(message) else { return Ok(false) };
+        let file = self.store.media_file(&key).await?;
+        let Some(file) = file.filter(|file| file.conversation_id == message.conversation_id) else {
+            return Ok(false);
+        };
+        let place = file.fetch().file_key();
+        // The record leads to the file: it goes last.
+        self.files.erase_file(&place).await?;
+        self.store.erase_media(&key).await?;
+        if matches!(file.state, MediaState::Pending { .. }) {
+            // Somebody may have fetched it meanwhile; whoever does so from now on finds no record and erases it.
+            self.files.erase_file(&place).await?;
+        }
+        Ok(true)
     }
 
     /// Goes through all events of the account: who is in them is not indexed, and erasing is rare. Where it

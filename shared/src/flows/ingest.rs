@@ -24,10 +24,10 @@ use crate::domain::webhook::{
 };
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, PauseConversations,
-    Quarantine, Quarantined, ReadClients, ReadTemplates, RecordEvents, RecordMessages, Recorded,
-    RequestTemplateSyncs, ResolveCustomers, SendInbound, SendNudges, StartOffboardings, TouchClients,
-    TouchConversations, WriteTemplates,
+    AccountEvent, Answers, Blobs, Clock, MarkClients, MarkRecipients, NoteAccounts, NoteMedia,
+    PauseConversations, Quarantine, Quarantined, ReadClients, ReadTemplates, RecordEvents, RecordMessages,
+    Recorded, RequestTemplateSyncs, ResolveCustomers, SendFetches, SendInbound, SendNudges,
+    StartOffboardings, TouchClients, TouchConversations, WriteTemplates,
 };
 
 use super::raws::keep;
@@ -85,6 +85,7 @@ pub trait Records:
     + StartOffboardings
     + Quarantine
     + Blobs
+    + NoteMedia
 {
 }
 impl<T> Records for T where
@@ -105,6 +106,7 @@ impl<T> Records for T where
         + StartOffboardings
         + Quarantine
         + Blobs
+        + NoteMedia
 {
 }
 
@@ -146,13 +148,15 @@ pub struct Memory {
 }
 
 /// Ingest with what it needs.
-pub struct Ingest<'a, S, I, Q, C> {
+pub struct Ingest<'a, S, I, Q, F, C> {
     /// Records.
     pub store: &'a S,
     /// The queue `inbound`, for elements that must come again alone.
     pub inbound: &'a I,
     /// The queue `answers`.
     pub answers: &'a Q,
+    /// The queue `media`.
+    pub fetches: &'a F,
     /// Time.
     pub clock: &'a C,
     /// Settings.
@@ -161,7 +165,7 @@ pub struct Ingest<'a, S, I, Q, C> {
     pub memory: &'a Memory,
 }
 
-impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C> {
+impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest<'_, S, I, Q, F, C> {
     /// Records a parcel. After `Ok` all of it is recorded or on the queue again, element by element.
     ///
     /// # Errors
@@ -326,6 +330,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C>
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
+            self.note_file(client, &message, arrival.received_at).await?;
             self.touch(client, &message, &incoming).await?;
             // One that waits already is found without the help of a silent replay or of a history.
             let is_live = message.origin == Origin::Customer && !arrival.silent;
@@ -534,8 +539,11 @@ fn is_of_a_history(piece: &Piece<'_>) -> bool {
     piece.list == List::Messages && piece.field.as_deref() == Some("history")
 }
 
+pub use media::media_key_of;
+
 mod accounts;
 mod customers;
+mod media;
 mod templates;
 #[cfg(test)]
 mod tests;

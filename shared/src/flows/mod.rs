@@ -4,6 +4,7 @@ pub mod erasure;
 pub mod exchange;
 pub mod export;
 pub mod ingest;
+pub mod media;
 pub mod offboard;
 pub mod onboard;
 pub mod pace;

@@ -18,8 +18,8 @@ use crate::domain::status::Statuses;
 use crate::error::StoreError;
 use crate::ports::{
     AddSpending, Answers, ClaimConversations, Clock, Complete, ConversationClaim, MessageGraph, NoteAway,
-    PauseConversations, Random, ReadBots, ReadClients, ReadMessages, ReadSpending, Seal, SendNudges,
-    TokenGraph, TouchConversations, UnresolvedSends,
+    PauseConversations, Random, ReadBots, ReadClients, ReadFiles, ReadMedia, ReadMessages, ReadSpending,
+    Seal, SendNudges, TokenGraph, TouchConversations, UnresolvedSends,
 };
 use crate::telemetry::metric;
 
@@ -68,6 +68,7 @@ pub trait Records:
     + ReadBots
     + ReadSpending
     + AddSpending
+    + ReadMedia
     + ReadClients
 {
 }
@@ -83,14 +84,17 @@ impl<T> Records for T where
         + ReadBots
         + ReadSpending
         + AddSpending
+        + ReadMedia
         + ReadClients
 {
 }
 
 /// Reply with what it needs.
-pub struct Reply<'a, S, K, G, Q, L, C, R> {
+pub struct Reply<'a, S, K, G, F, Q, L, C, R> {
     /// Sending, with records, sealing, Meta and time.
     pub sender: Sender<'a, S, K, G, C>,
+    /// Where the files of messages are kept.
+    pub files: &'a F,
     /// The queue `answers`.
     pub queue: &'a Q,
     /// The language models.
@@ -107,15 +111,17 @@ enum Ended {
     With(Answer),
     /// Not yet: again after the pause. If that is not worth waiting for, this is why there is none.
     Later(Duration, NoAnswer),
-    /// The customer may still be writing: looked at again after the pause. That is no try.
-    Burst(Duration),
+    /// The customer may still be writing, or a file is on its way: looked at again after the pause. That is no
+    /// try.
+    Early(Duration),
 }
 
-impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
+impl<S, K, G, F, Q, L, C, R> Reply<'_, S, K, G, F, Q, L, C, R>
 where
     S: Records,
     K: Seal,
     G: MessageGraph + TokenGraph,
+    F: ReadFiles,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -239,7 +245,7 @@ where
         match self.attempt(message, conversation, history).await? {
             Ended::With(answer) => self.settle(message, &answer).await.map(|()| true),
             Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
-            Ended::Burst(pause) => self.nudge_again(&message.id, pause).await.map(|()| false),
+            Ended::Early(pause) => self.nudge_again(&message.id, pause).await.map(|()| false),
         }
     }
 
@@ -299,7 +305,7 @@ where
             return Ok(none(reason));
         }
         if let Some(pause) = self.burst_left(&bot, message) {
-            return Ok(Ended::Burst(pause));
+            return Ok(Ended::Early(pause));
         }
         if let Some(held) = self.sender.held(&client).await {
             // Before a model is paid for an answer that cannot go out.
@@ -487,6 +493,7 @@ fn remember(conversation: &mut Conversation, answer: &Message) {
     }
 }
 
+mod files;
 mod generate;
 mod model;
 #[cfg(test)]

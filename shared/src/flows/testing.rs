@@ -11,6 +11,7 @@ use sha2::Sha256;
 
 use super::exchange::Exchange;
 use super::ingest::{self, Ingest};
+use super::media::{self, Fetching};
 use super::offboard::Offboard;
 use super::onboard::{self, Onboard, Partner};
 use super::pace::Pace;
@@ -25,8 +26,8 @@ use crate::domain::onboarding::{Claims, SignupEvent};
 use crate::domain::parcel::{Content, Parcel};
 use crate::ports::Clock;
 use crate::testing::{
-    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryQueues, MemoryStore,
-    SentMessage, SignedUp, World,
+    CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryFiles, MemoryQueues,
+    MemoryStore, SentMessage, SignedUp, World,
 };
 
 pub(super) use orders::{Order, Told};
@@ -45,11 +46,23 @@ pub(super) fn bot() -> BotId {
 
 pub(super) type TestExchange<'a> = Exchange<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
 pub(super) type TestOnboard<'a> = Onboard<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
-pub(super) type TestIngest<'a> = Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, FixedClock>;
+pub(super) type TestIngest<'a> =
+    Ingest<'a, MemoryStore, MemoryQueues, MemoryQueues, MemoryQueues, FixedClock>;
 pub(super) type TestSender<'a> = Sender<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
 pub(super) type TestSyncing<'a> = Syncing<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock>;
-pub(super) type TestReply<'a> =
-    Reply<'a, MemoryStore, FakeSeal, FakeGraph, MemoryQueues, FakeModel, FixedClock, CountingRandom>;
+pub(super) type TestFetching<'a> =
+    Fetching<'a, MemoryStore, FakeSeal, FakeGraph, MemoryFiles, MemoryQueues, FixedClock>;
+pub(super) type TestReply<'a> = Reply<
+    'a,
+    MemoryStore,
+    FakeSeal,
+    FakeGraph,
+    MemoryFiles,
+    MemoryQueues,
+    FakeModel,
+    FixedClock,
+    CountingRandom,
+>;
 
 pub(super) fn exchange(world: &World) -> TestExchange<'_> {
     let parts: &crate::testing::Parts = world;
@@ -110,6 +123,8 @@ pub(super) struct Process {
 }
 
 static INGEST: ingest::Settings = ingest::Settings { burst: Duration::from_secs(3), retention: None };
+static MEDIA: media::Settings =
+    media::Settings { claim: CLAIM, kept: Duration::from_secs(90 * 24 * 60 * 60) };
 static REPLY: reply::Settings = reply::Settings { claim: CLAIM, retention: None };
 
 impl Process {
@@ -119,9 +134,24 @@ impl Process {
             store: &parts.store,
             inbound: &parts.queues,
             answers: &parts.queues,
+            fetches: &parts.queues,
             clock: &parts.clock,
             settings: &INGEST,
             memory: &self.memory,
+        }
+    }
+
+    pub(super) fn media<'a>(&'a self, world: &'a World) -> TestFetching<'a> {
+        let parts: &crate::testing::Parts = world;
+        Fetching {
+            store: &parts.store,
+            seal: &parts.seal,
+            graph: &parts.graph,
+            files: &parts.files,
+            queue: &parts.queues,
+            clock: &parts.clock,
+            tokens: &self.tokens,
+            settings: &MEDIA,
         }
     }
 
@@ -153,6 +183,7 @@ impl Process {
         let parts: &crate::testing::Parts = world;
         Reply {
             sender: self.sender(world),
+            files: &parts.files,
             queue: &parts.queues,
             model: &parts.model,
             random: &parts.random,

@@ -4,6 +4,7 @@
 mod conversations;
 mod erase;
 mod graph;
+mod media;
 mod outside;
 mod recovery;
 mod store;
@@ -12,6 +13,7 @@ mod templates;
 pub use conversations::*;
 pub use erase::*;
 pub use graph::*;
+pub use media::*;
 pub use outside::*;
 pub use recovery::*;
 pub use store::*;

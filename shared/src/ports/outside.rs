@@ -81,13 +81,12 @@ pub struct Turn {
     pub files: Vec<Attachment>,
 }
 
-/// A file for a language model. `Debug` shows neither its name nor its content.
+/// A file for a language model. What the customer calls it is in the text of its turn. `Debug` does not show
+/// its content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// As `image/jpeg`; without parameters, in lower case.
     pub mime_type: String,
-    /// What the customer calls it.
-    pub filename: Option<String>,
     /// Its content.
     pub bytes: Vec<u8>,
 }

@@ -41,8 +41,13 @@ pub mod metric {
     /// A client's templates could not be read from Meta for hours: what we show of them may be old.
     pub const TEMPLATES_STALE: &str = "TemplatesStale";
 
+    /// A customer's file that still is not here after several tries.
+    pub const MEDIA_DELAYED: &str = "MediaDelayed";
+    /// A customer's file that could not be fetched while Meta had it, or whose bytes are not the ones announced.
+    pub const MEDIA_LOST: &str = "MediaLost";
+
     /// All of them.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 14] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -55,6 +60,8 @@ pub mod metric {
         ACCOUNT_TROUBLE,
         OFFBOARDING_STUCK,
         TEMPLATES_STALE,
+        MEDIA_DELAYED,
+        MEDIA_LOST,
     ];
 }
 

@@ -5,6 +5,7 @@
 //! [`contracts`] says what each port promises; a fake that has not passed it proves nothing.
 
 pub mod contracts;
+mod files;
 mod graph;
 mod model;
 pub mod properties;
@@ -17,9 +18,10 @@ mod store;
 mod tests;
 mod world;
 
+pub use files::{KeptFile, MemoryFiles};
 pub use graph::{
-    Allocation, Call, FakeGraph, GraphFault, Meta, MetaNumber, MetaToken, MetaWaba, SentMessage, SignedUp,
-    refusal,
+    Allocation, Call, FakeGraph, GraphFault, Meta, MetaFile, MetaNumber, MetaToken, MetaWaba, SentMessage,
+    SignedUp, refusal,
 };
 pub use model::FakeModel;
 pub use queues::{Delayed, MemoryQueues};

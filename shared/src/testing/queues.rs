@@ -8,9 +8,10 @@ use super::steps::Steps;
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
 use crate::domain::letter::{self, DeadLetter, DeadQueue, FedQueue, Letter};
+use crate::domain::media::Fetch;
 use crate::domain::parcel::{self, Parcel};
 use crate::error::StoreError;
-use crate::ports::{DeadLetters, SendBack, SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendNudges};
 
 /// SQS's longest delay (AWS, SQS `SendMessage`, 2026).
 const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
@@ -26,12 +27,13 @@ pub struct Delayed<T> {
     pub delay: Duration,
 }
 
-/// The queues `inbound` and `answers`. One step is one batch call.
+/// The queues `inbound`, `answers` and `media`. One step is one batch call.
 #[derive(Debug, Default)]
 pub struct MemoryQueues {
     steps: Steps,
     inbound: Mutex<Vec<Delayed<Parcel>>>,
     answers: Mutex<Vec<Delayed<Nudge>>>,
+    media: Mutex<Vec<Delayed<Fetch>>>,
     dead: Mutex<Vec<Dead>>,
 }
 
@@ -72,6 +74,12 @@ impl MemoryQueues {
     #[must_use]
     pub fn take_answers(&self) -> Vec<Delayed<Nudge>> {
         std::mem::take(&mut *lock(&self.answers))
+    }
+
+    /// Takes everything from `media`.
+    #[must_use]
+    pub fn take_media(&self) -> Vec<Fetch> {
+        std::mem::take(&mut *lock(&self.media)).into_iter().map(|delayed| delayed.item).collect()
     }
 
     /// Puts a letter on a dead-letter queue, as SQS does after too many tries.
@@ -147,6 +155,15 @@ impl SendNudges for MemoryQueues {
     async fn send_nudges(&self, nudges: &[Nudge], delay: Duration) -> Result<(), StoreError> {
         for batch in nudges.chunks(BATCH) {
             self.send("send_nudges", &self.answers, batch, delay).await?;
+        }
+        Ok(())
+    }
+}
+
+impl SendFetches for MemoryQueues {
+    async fn send_fetches(&self, fetches: &[Fetch]) -> Result<(), StoreError> {
+        for batch in fetches.chunks(BATCH) {
+            self.send("send_fetches", &self.media, batch, Duration::ZERO).await?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ contracts! {
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
         rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history,
-        templates, template_syncs;
+        templates, template_syncs, media, due_media;
     seal: seal_contexts, seal_integrity;
 }
 
@@ -62,6 +62,26 @@ async fn nudges() {
     contracts::nudges(&world.queues, received, "first").await;
     assert_eq!(world.queues.take_answers().last().unwrap().delay, Duration::from_secs(900));
     assert!(world.queues.answers().is_empty());
+}
+
+#[tokio::test]
+async fn fetches() {
+    let world = World::new();
+    let mut arrived = Vec::new();
+    let received = async || {
+        arrived.extend(world.queues.take_media());
+        arrived.clone()
+    };
+    contracts::fetches(&world.queues, received, "first").await;
+}
+
+#[tokio::test]
+async fn files() {
+    let world = World::new();
+    let now = world.clock.now();
+    let open = async |link: String| world.files.open(&link, now).map(|file| file.bytes);
+    contracts::files(&world.files, open, now, "first").await;
+    assert!(world.files.all().is_empty());
 }
 
 #[tokio::test]

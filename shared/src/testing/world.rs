@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{FakeGraph, FakeModel, FakeSeal, MemoryQueues, MemoryStore, Steps, lock};
+use super::{FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemoryStore, Steps, lock};
 use crate::domain::Timestamp;
 use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus};
@@ -30,6 +30,8 @@ pub struct Parts {
     pub store: MemoryStore,
     /// Sealing.
     pub seal: FakeSeal,
+    /// Files.
+    pub files: MemoryFiles,
     /// Queues.
     pub queues: MemoryQueues,
     /// Meta.
@@ -48,6 +50,7 @@ impl Default for Parts {
         Self {
             store: MemoryStore::new(steps.clone()),
             seal: FakeSeal::new(steps.clone()),
+            files: MemoryFiles::new(steps.clone()),
             queues: MemoryQueues::new(steps.clone()),
             graph: FakeGraph::new(steps.clone()),
             model: FakeModel::new(steps.clone()),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use shared::domain::client::Client;
 use shared::domain::conversation::{Conversation, ConversationTouch, CustomerNames, TouchedBy};
 use shared::domain::ids::ConversationId;
-use shared::ports::{ResolveCustomers, TouchConversations};
+use shared::ports::{AddSpending, ResolveCustomers, TouchConversations};
 use shared::testing::{Sample, World, answered, refused};
 
 use super::*;
@@ -17,12 +17,21 @@ fn bot() -> BotId {
     "demo-bakery".parse().unwrap()
 }
 
+/// The first has prices.
+fn models() -> Models {
+    r#"[{"name": "fast", "provider": "openai", "baseUrl": "https://models.example/v1", "model": "hush-1",
+         "takes": ["image"], "usdPerMillionInputTokens": 0.15, "usdPerMillionOutputTokens": 0.6},
+        {"name": "deep", "provider": "bedrock", "model": "hush-2"}]"#
+        .parse()
+        .unwrap()
+}
+
 async fn call(world: &World, sample: Sample) -> (u16, Value) {
-    answered(handle(&world.store, &world.clock, &sample.request()).await)
+    answered(handle(&world.store, &models(), &world.clock, &sample.request()).await)
 }
 
 async fn refuse(world: &World, sample: Sample) -> (u16, String) {
-    refused(handle(&world.store, &world.clock, &sample.request()).await)
+    refused(handle(&world.store, &models(), &world.clock, &sample.request()).await)
 }
 
 async fn get(world: &World) -> Value {
@@ -100,6 +109,42 @@ async fn what_is_wrong_is_named_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn the_models_to_choose_from_are_shown_by_name_and_nothing_else_of_them() {
+    let shown = get(&World::new()).await;
+    let expected = json!([
+        {"name": "fast", "takes": ["image"], "hasPrices": true}, {"name": "deep", "takes": [], "hasPrices": false}]);
+    assert_eq!((&shown["models"], &shown["model"]), (&expected, &Value::Null));
+    assert!(!shown.to_string().contains("hush") && !shown.to_string().contains("models.example"));
+}
+
+#[tokio::test]
+async fn a_model_is_one_of_the_deployments_and_a_budget_needs_its_prices() {
+    let world = World::new();
+    let (status, problem) = put(&world, &json!({"model": "slow"})).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("invalid_settings")), "{problem}");
+    assert_eq!((&problem["member"], &problem["choices"]), (&json!("model"), &json!(["fast", "deep"])));
+    for model in [json!("fast"), Value::Null] {
+        let (status, saved) = put(&world, &json!({"model": model, "monthlyBudgetUsd": 12.5})).await;
+        assert_eq!((status, &saved["monthlyBudgetUsd"]), (200, &json!(12.5)), "{saved}");
+    }
+    let (status, problem) = put(&world, &json!({"model": "deep", "monthlyBudgetUsd": 0})).await;
+    assert_eq!((status, &problem["member"]), (400, &json!("monthlyBudgetUsd")), "{problem}");
+    assert_eq!(put(&world, &json!({"model": "deep"})).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_was_spent_is_shown_for_this_month() {
+    let world = World::new();
+    put(&world, &json!({"monthlyBudgetUsd": 12.5})).await;
+    let month = Month::of(world.clock.now());
+    world.store.add_spending(&bot(), &month, Usd::from_micros(1_250_007)).await.unwrap();
+    let spent = json!({"month": "2026-11", "usd": 1.250_007, "budgetUsd": 12.5});
+    assert_eq!(get(&world).await["spent"], spent);
+    world.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+    assert_eq!(get(&world).await["spent"], json!({"month": "2026-12", "usd": 0, "budgetUsd": 12.5}));
+}
+
+#[tokio::test]
 async fn a_foreign_bot_answers_as_an_unknown_one() {
     let world = World::new();
     for route in [GET, "PUT /api/whatsapp/bots/{botId}"] {
@@ -118,13 +163,7 @@ async fn talk(world: &World, client: &Client) -> ConversationId {
     let id = ConversationId::new(&client.phone_number_id, &key);
     let at = world.clock.now();
     let bot_id = client.bot_id.clone();
-    let touch = ConversationTouch {
-        id: id.clone(),
-        bot_id,
-        customer,
-        at,
-        by: TouchedBy::Customer,
-    };
+    let touch = ConversationTouch { id: id.clone(), bot_id, customer, at, by: TouchedBy::Customer };
     world.store.touch_conversation(&touch).await.unwrap();
     id
 }

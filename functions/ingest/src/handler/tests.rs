@@ -16,6 +16,7 @@ async fn run(world: &World, event: &Value) -> Value {
         store: &parts.store,
         inbound: &parts.queues,
         answers: &parts.queues,
+        fetches: &parts.queues,
         clock: &parts.clock,
         settings: &settings,
         memory: &memory,

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::answer::{Answer, NoAnswer, Why};
+use shared::domain::answer::{Answer, Asked, NoAnswer, Why};
 use shared::domain::client::Client;
 use shared::domain::conversation::CustomerNames;
 use shared::domain::ids::MessageId;
 use shared::domain::message::{Origin, Sending};
+use shared::domain::money::Usd;
 use shared::domain::raw::Raw;
 use shared::domain::status::{StatusFact, StatusKey, Statuses};
 use shared::http::MOST_NUMBERS;
@@ -225,8 +226,13 @@ async fn an_outgoing_message_shows_its_statuses_price_errors_and_why_it_was_sent
     tell("failed", json!({"errors": [{"code": 131_026}], "pricing": null}));
     message.origin = Origin::Bot;
     message.answer = None;
-    message.why =
-        Some(Why::Model { name: "m1".to_owned(), prompt_tokens: Some(7), completion_tokens: None, ms: 850 });
+    message.why = Some(Why::Model(Asked {
+        name: "m1".to_owned(),
+        prompt_tokens: Some(7),
+        completion_tokens: None,
+        cost_usd: Some(Usd::from_micros(120)),
+        ms: 850,
+    }));
     message.sending = Some(Sending::Accepted);
     message.reply_to = Some("wamid.12".parse().unwrap());
     message.raw = Raw::Plain(json!({"type": "text", "text": {"body": "Hi"}}).to_string());
@@ -240,7 +246,8 @@ async fn an_outgoing_message_shows_its_statuses_price_errors_and_why_it_was_sent
     assert_eq!(item["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failed", "sent"]);
     assert_eq!((&item["pricing"]["billable"], &item["errors"][0]["code"]), (&json!(true), &json!(131_026)));
     assert_eq!((&item["replyTo"], item.get("answer")), (&json!("wamid.12"), None));
-    let model = json!({"name": "m1", "promptTokens": 7, "completionTokens": null, "ms": 850});
+    let model =
+        json!({"name": "m1", "promptTokens": 7, "completionTokens": null, "costUsd": 0.000_12, "ms": 850});
     assert_eq!(item["why"], json!({ "model": model }));
 }
 

@@ -30,6 +30,7 @@ async fn run(world: &World, event: Value) -> Result<Value, StoreError> {
     };
     let reply = Reply {
         sender,
+        files: &parts.files,
         queue: &parts.queues,
         model: &parts.model,
         random: &parts.random,
@@ -53,6 +54,7 @@ async fn asked() -> World {
         store: &parts.store,
         inbound: &parts.queues,
         answers: &parts.queues,
+        fetches: &parts.queues,
         clock: &parts.clock,
         settings: &settings,
         memory: &memory,

@@ -21,8 +21,16 @@ use crate::{clock, random};
 /// The same webhook is delivered at most so many times.
 const MOST_COPIES: u32 = 1_000;
 
-/// The smallest picture there is (a GIF of one transparent point): what a phone sends if it is given no file.
-const SMALL_FILE: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+/// What a phone sends if it is given no file: the type, and bytes that begin as that type's do.
+fn small_file(kind: &str) -> (&'static str, &'static [u8]) {
+    match kind {
+        "image" => ("image/jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\xff\xd9"),
+        "video" => ("video/mp4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"),
+        "audio" => ("audio/ogg; codecs=opus", b"OggS\0\x02\0\0\0\0\0\0\0\0OpusHead"),
+        "sticker" => ("image/webp", b"RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0\x2f\0\0\0\0\0"),
+        _ => ("application/pdf", b"%PDF-1.4\n%%EOF\n"),
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,7 +113,7 @@ fn complete(
     message
 }
 
-/// A file for a media message: `data` in base64 if given, else a very small one.
+/// A file for a media message: `data` in base64 if given, else a very small one; with the hash that is given.
 fn attach_file(
     state: &mut state::State,
     base_url: &str,
@@ -118,16 +126,12 @@ fn attach_file(
         return;
     }
     let data = object.remove("data").and_then(|data| STANDARD.decode(data.as_str()?).ok());
-    let bytes = data.or_else(|| STANDARD.decode(SMALL_FILE).ok()).unwrap_or_default();
-    let default_type = match kind {
-        "image" => "image/jpeg",
-        "video" => "video/mp4",
-        "audio" => "audio/ogg; codecs=opus",
-        "sticker" => "image/webp",
-        _ => "application/pdf",
-    };
+    let (default_type, small) = small_file(kind);
+    let bytes = data.unwrap_or_else(|| small.to_vec());
     let mime_type = object.get("mime_type").and_then(Value::as_str).unwrap_or(default_type).to_owned();
-    let sha256 = STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(&bytes));
+    // A given hash stays: so a test lets it be the wrong one.
+    let told = object.get("sha256").and_then(Value::as_str).map(str::to_owned);
+    let sha256 = told.unwrap_or_else(|| STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(&bytes)));
     let id = media::keep_inbound(state, number_id, &mime_type, Bytes::from(bytes));
     let url = media::link(state, base_url, &id);
     object.extend([

@@ -121,7 +121,7 @@ fn form(bytes: &[u8]) -> Map<String, Value> {
         .collect()
 }
 
-fn header_text<'a>(parts: &'a Parts, name: &header::HeaderName) -> Option<&'a str> {
+pub(crate) fn header_text<'a>(parts: &'a Parts, name: &header::HeaderName) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
 }
 

@@ -172,6 +172,33 @@ async fn the_language_model_says_what_it_heard_and_fails_on_demand() {
 }
 
 #[tokio::test]
+async fn the_language_model_speaks_bedrocks_converse_too_and_counts_the_files() {
+    let sim = Sim::start().await;
+    let signed =
+        "AWS4-HMAC-SHA256 Credential=test/20261122/eu-west-1/bedrock/aws4_request, SignedHeaders=host";
+    let post = async |authorization: &str, body: &Value| {
+        let request = sim.http.post(sim.url("/model/arn%3Aaws%3Am%2F1/converse"));
+        answer(request.header("authorization", authorization).json(body).send().await.unwrap()).await
+    };
+    let image = json!({"image": {"format": "png", "source": {"bytes": "AQID"}}});
+    let user = |content: Value| json!({"role": "user", "content": content});
+    let body = json!({"system": [{"text": "be brief"}],
+        "messages": [user(json!([{"text": "two words"}, image]))]});
+    let said = post(signed, &body).await.ok();
+    assert_eq!(said["output"]["message"]["content"][0]["text"], "You said: two words (files: 1)");
+    assert_eq!(said["usage"]["inputTokens"], 4);
+    assert_eq!(post("Bearer sk-anything", &body).await.status, 403);
+    let one = user(json!([{"text": "one"}]));
+    for bad in [json!({}), json!({"messages": [one, one]}), json!({"messages": [user(json!([{}]))]})] {
+        assert_eq!(post(signed, &bad).await.status, 400, "{bad}");
+    }
+    let fault = json!({"match": {"path": "converse"}, "then": {"error": {"status": 429, "code": 1, "message": "slow"}}});
+    sim.sim("POST", "faults", fault).await.ok();
+    let refused = post(signed, &body).await;
+    assert_eq!((refused.status, refused.body["message"].as_str()), (429, Some("slow")));
+}
+
+#[tokio::test]
 async fn clients_and_messages_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut with_file = config();

@@ -80,6 +80,7 @@ const BESIDE: &[Contract] = &contracts![
     sends,
     statuses,
     templates,
+    media,
 ];
 const ALONE: &[Contract] = &contracts_on_copies![
     answers,
@@ -87,7 +88,8 @@ const ALONE: &[Contract] = &contracts_on_copies![
     unresolved_sends,
     emptying_quarantine,
     offboardings,
-    template_syncs
+    template_syncs,
+    due_media
 ];
 
 fn main() -> ExitCode {

@@ -77,10 +77,15 @@ fn key(value: &Value) -> Result<KeySchemaElement> {
 }
 
 fn index(value: &Value) -> Result<GlobalSecondaryIndex> {
-    let projection = text(&value["Projection"], "ProjectionType")?.into();
+    let projected = &value["Projection"];
+    let others = projected["NonKeyAttributes"].as_sequence().into_iter().flatten();
+    let others: Vec<String> = others.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    let projection = Projection::builder()
+        .projection_type(text(projected, "ProjectionType")?.into())
+        .set_non_key_attributes((!others.is_empty()).then_some(others));
     let index = GlobalSecondaryIndex::builder()
         .index_name(text(value, "IndexName")?)
         .set_key_schema(Some(list(&value["KeySchema"], key)?))
-        .projection(Projection::builder().projection_type(projection).build());
+        .projection(projection.build());
     Ok(index.build()?)
 }

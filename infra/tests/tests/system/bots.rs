@@ -13,6 +13,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside outside_business_hours_a_customer_hears_so_once,
         Beside who_asks_for_a_person_silences_the_bot_until_a_person_lets_it_answer,
         Beside a_longer_burst_of_the_bots_own_gets_one_answer,
+        Beside a_bot_answers_with_the_model_that_it_chose_until_its_budget_is_used_up,
+        Beside a_model_that_needs_a_person_gets_one,
+        Beside a_model_that_takes_pictures_is_given_them,
     ]
 }
 
@@ -187,5 +190,55 @@ async fn a_longer_burst_of_the_bots_own_gets_one_answer(world: &World) -> Result
     let waited = answered.zip(asked).map(|(answered, asked)| answered.duration_since(asked).as_secs());
     ensure!(waited >= Some(4), "answered after {waited:?} s: {history:?}");
     ensure!(history.len() == 3 && shown.len() == 1, "{history:?}");
+    Ok(())
+}
+
+async fn a_bot_answers_with_the_model_that_it_chose_until_its_budget_is_used_up(world: &World) -> Result<()> {
+    let client = world.client().await?;
+    let shown = client.api.get(&path(&client)).await?.ok()?;
+    let names: Vec<&Value> = shown["models"].as_array().into_iter().flatten().map(|m| &m["name"]).collect();
+    ensure!(names == ["default", "bedrock"] && shown["spent"]["usd"] == 0, "{shown}");
+    let unknown = client.api.put(&path(&client), &json!({"model": "gone"})).await?;
+    let problem = unknown.refused(400, "invalid_settings")?;
+    ensure!(problem["choices"] == json!(["default", "bedrock"]), "{problem}");
+    set(&client, &json!({"model": "bedrock", "monthlyBudgetUsd": 0.000_001})).await?;
+
+    let customer = world.new_customer();
+    client.hears(&customer, "Are you there?").await?;
+    let answers = client.answers(&customer, 1).await?;
+    ensure!(text_of(&answers[0]) == "You said: Are you there?", "{answers:?}");
+    let history = client.settled(&customer).await?;
+    let why = &of_the_bot(&history)[0]["why"]["model"];
+    ensure!(why["name"] == "bedrock" && why["costUsd"].as_f64() > Some(0.0), "{why}");
+    let unanswered = client.hears(&customer, "And now?").await?;
+    silent(&client, &customer, &unanswered, "budget").await?;
+    let spent = client.api.get(&path(&client)).await?.ok()?["spent"].clone();
+    ensure!(spent["usd"] == why["costUsd"] && spent["budgetUsd"] == json!(0.000_001), "{spent} {why}");
+    Ok(())
+}
+
+async fn a_model_that_needs_a_person_gets_one(world: &World) -> Result<()> {
+    let client = world.client().await?;
+    set(&client, &json!({"handOver": {"byModel": true, "answer": "Somebody comes."}})).await?;
+    let customer = world.new_customer();
+    // The simulated model repeats it.
+    client.hears(&customer, "Say [[person-needed]]").await?;
+    let shown = client.answers(&customer, 1).await?;
+    ensure!(text_of(&shown[0]) == "Somebody comes.", "{shown:?}");
+    let history = client.settled(&customer).await?;
+    let why = &of_the_bot(&history)[0]["why"]["handOver"];
+    ensure!(why["model"]["name"] == "default" && why["pausedUntil"].is_string(), "{why}");
+    let unanswered = client.hears(&customer, "Hello?").await?;
+    silent(&client, &customer, &unanswered, "human").await
+}
+
+async fn a_model_that_takes_pictures_is_given_them(world: &World) -> Result<()> {
+    let client = world.client().await?;
+    set(&client, &json!({"model": "bedrock"})).await?;
+    let customer = world.new_customer();
+    let picture = json!({"to": client.phone(), "message": {"type": "image"}});
+    world.sim().write(&customer, picture).await?;
+    let shown = client.answers(&customer, 1).await?;
+    ensure!(text_of(&shown[0]).ends_with("(files: 1)"), "{shown:?}");
     Ok(())
 }

@@ -4,12 +4,15 @@
 
 use anyhow::Result;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
-use shared::adapters::sqs::{AnswersQueue, DeadLetterQueues, InboundQueue, QueueUrls};
+use shared::adapters::files::Files;
+use shared::adapters::sqs::{AnswersQueue, DeadLetterQueues, InboundQueue, MediaQueue, QueueUrls};
+use shared::adapters::system::SystemClock;
 use shared::domain::Timestamp;
 use shared::domain::answer::Nudge;
 use shared::domain::letter::{Attribute, FedQueue, Letter};
+use shared::domain::media::Fetch;
 use shared::domain::parcel::Parcel;
-use shared::ports::SendBack;
+use shared::ports::{Clock, SendBack};
 use shared::testing::contracts;
 
 use crate::support::{Case, World, cases};
@@ -41,9 +44,11 @@ on_the_deployed_tables! {
     accounts, bots, spending, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
     messages_out_of_a_history, sends,
-    statuses, templates,
+    statuses, templates, media,
 }
-on_copied_tables! { answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs }
+on_copied_tables! {
+    answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs, due_media
+}
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["contracts":
@@ -74,6 +79,10 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside statuses,
         Beside templates,
         Beside template_syncs,
+        Beside media,
+        Beside due_media,
+        Beside files,
+        Beside fetches,
         Beside answers,
         Beside due_onboardings,
         Beside unresolved_sends,
@@ -116,6 +125,34 @@ async fn nudges(world: &World) -> Result<()> {
         arrived.clone()
     };
     contracts::nudges(&queue, received, &unique).await;
+    Ok(())
+}
+
+async fn fetches(world: &World) -> Result<()> {
+    let unique = world.unique().to_string();
+    let url = world.cloud.scratch_queue(&format!("contract-media-{unique}")).await?;
+    let queue = MediaQueue::new(world.cloud.aws.sqs(), url.clone());
+    let mut arrived: Vec<Fetch> = Vec::new();
+    let received = async || {
+        let messages = world.cloud.drain(&url).await.unwrap();
+        arrived.extend(messages.iter().map(|m| serde_json::from_str(m.body.as_deref().unwrap()).unwrap()));
+        arrived.clone()
+    };
+    contracts::fetches(&queue, received, &unique).await;
+    Ok(())
+}
+
+async fn files(world: &World) -> Result<()> {
+    let files = Files::new(&world.cloud.aws, &world.info.buckets["media"])?;
+    let open = async |link: String| {
+        let answer = world.http.get(link).send().await.unwrap();
+        if !answer.status().is_success() {
+            return None;
+        }
+        assert!(answer.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+        Some(answer.bytes().await.unwrap().to_vec())
+    };
+    contracts::files(&files, open, SystemClock.now(), &world.unique().to_string()).await;
     Ok(())
 }
 

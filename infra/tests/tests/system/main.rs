@@ -15,6 +15,7 @@ mod corpus;
 mod customers;
 mod exchange;
 mod large;
+mod media;
 mod onboarding;
 mod openapi;
 mod outages;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         answers::cases(),
         bots::cases(),
         customers::cases(),
+        media::cases(),
         sending::cases(),
         templates::cases(),
         stops::cases(),

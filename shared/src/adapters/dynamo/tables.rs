@@ -2,7 +2,7 @@
 //! not there.
 
 use super::{
-    Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Messages, Onboardings,
+    Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Media, Messages, Onboardings,
     Quarantine, Rates, Stored, Templates,
 };
 use crate::domain::Timestamp;
@@ -18,6 +18,7 @@ use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
     TemplateId, TemplateName, WabaId,
 };
+use crate::domain::media::{Fetch, MediaFile, MediaKey};
 use crate::domain::message::Message;
 use crate::domain::money::{Month, Usd};
 use crate::domain::offboarding::Offboarding;
@@ -30,8 +31,8 @@ use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
-    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, Page, Quarantined, Recorded,
-    SavedBot, SavedResponse, SendOutcome, Shelf, Started,
+    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, MediaClaim, Page, Quarantined,
+    Recorded, SavedBot, SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -49,6 +50,7 @@ pub struct Tables {
     idempotency: Option<Idempotency>,
     rates: Option<Rates>,
     templates: Option<Templates>,
+    media: Option<Media>,
 }
 
 impl Tables {
@@ -69,6 +71,7 @@ impl Tables {
             idempotency: None,
             rates: None,
             templates: None,
+            media: None,
         }
     }
 
@@ -132,6 +135,7 @@ tables! {
         idempotency: Idempotency = "idempotency",
         rates: Rates = "rates",
         templates: Templates = "templates",
+        media: Media = "media",
 }
 
 delegate! {
@@ -320,6 +324,21 @@ delegate! {
         due_syncs(self, now: Timestamp, limit: usize) -> Vec<WabaId>;
         claim_sync(self, waba: &WabaId, now: Timestamp, until: Timestamp) -> Option<SyncState>;
         save_sync(self, waba: &WabaId, claim: Timestamp, state: &SyncState, due_at: Option<Timestamp>) -> bool;
+    }
+    ports::NoteMedia, media {
+        note_media(self, file: &MediaFile) -> bool;
+    }
+    ports::ReadMedia, media {
+        media_file(self, key: &MediaKey) -> Option<MediaFile>;
+        media_files(self, keys: &[MediaKey]) -> Vec<MediaFile>;
+    }
+    ports::FetchMedia, media {
+        due_media(self, now: Timestamp, limit: usize) -> Vec<Fetch>;
+        claim_media(self, key: &MediaKey, now: Timestamp, until: Timestamp) -> MediaClaim;
+        save_media(self, file: &MediaFile, claim: Timestamp) -> ports::MediaSave;
+    }
+    ports::EraseMedia, media {
+        erase_media(self, key: &MediaKey) -> ();
     }
     ports::IdempotencyKeys, idempotency {
         begin_request(self, key: &str, body_hash: &str, now: Timestamp, running_until: Timestamp, expires_at: Timestamp) -> Begun;

@@ -2,6 +2,7 @@
 //! its use.
 
 mod accounts;
+mod media;
 mod messages;
 mod partner;
 mod templates;

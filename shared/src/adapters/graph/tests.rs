@@ -421,4 +421,5 @@ fn the_roots_are_digicerts() {
     assert!((4..20).contains(&roots().roots.len()), "{}", roots().roots.len());
 }
 
+mod media;
 mod templates;

@@ -1,7 +1,7 @@
 //! Amazon Bedrock, by its Converse operation (Amazon Bedrock, API reference, 2026). It is one call, signed by
 //! the signer that the AWS clients have anyway; a client of its own would make the function megabytes larger.
 
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Answered, Call, MAX_TOKENS, SETTING, address, sensitive, system, written};
+use super::{Answered, Call, MAX_TOKENS, address, sensitive, system, written};
 use crate::adapters::aws::Aws;
 use crate::adapters::system::SystemClock;
 use crate::domain::model::Model;
@@ -29,14 +29,12 @@ const LARGEST_IMAGE: usize = 3_750_000;
 pub(super) struct Bedrock {
     address: Url,
     region: String,
-    credentials: SharedCredentialsProvider,
+    credentials: Credentials,
 }
 
 impl Bedrock {
     pub(super) fn new(model: &Model, aws: &Aws) -> Result<Self, ConfigError> {
-        let missing = |what| ConfigError::Invalid(SETTING, format!("{}: there is no {what}", model.name));
-        let region = model.region.clone().or_else(|| aws.region()).ok_or_else(|| missing("region"))?;
-        let credentials = aws.credentials().ok_or_else(|| missing("credential"))?;
+        let region = model.region.clone().unwrap_or_else(|| aws.region().to_owned());
         let base = match &model.base_url {
             Some(base) => address(model, base)?,
             None => address(model, &format!("https://bedrock-runtime.{region}.amazonaws.com"))?,
@@ -48,23 +46,23 @@ impl Bedrock {
             address.path().trim_end_matches('/'),
             escaped(&model.id)
         ));
-        Ok(Self { address, region, credentials })
+        Ok(Self { address, region, credentials: aws.credentials().clone() })
     }
 
-    pub(super) async fn call(&self, prompt: &Prompt) -> Result<Call, ModelError> {
+    pub(super) fn call(&self, prompt: &Prompt) -> Result<Call, ModelError> {
         let body = json!({
             "system": [{"text": system(prompt)}],
             "messages": messages(prompt),
             "inferenceConfig": {"maxTokens": MAX_TOKENS},
         });
         let body = written(&body);
-        let headers = self.signature(&body).await.map_err(ModelError::Unavailable)?;
+        let headers = self.signature(&body).map_err(ModelError::Unavailable)?;
         Ok(Call { address: self.address.clone(), headers, body })
     }
 
     /// The headers that sign a request with this body for now.
-    async fn signature(&self, body: &[u8]) -> Result<HeaderMap, Source> {
-        let identity: Identity = self.credentials.provide_credentials().await?.into();
+    fn signature(&self, body: &[u8]) -> Result<HeaderMap, Source> {
+        let identity: Identity = self.credentials.clone().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)

@@ -22,7 +22,7 @@ use super::web;
 use crate::domain::bot::LONGEST_TEXT;
 use crate::domain::ids::ModelName;
 use crate::domain::model::{Model, Models, Provider};
-use crate::domain::secret::{ModelKey, ModelKeys};
+use crate::domain::secret::ModelKeys;
 use crate::error::{ConfigError, ModelError};
 use crate::ports::{Complete, Completion, Prompt};
 
@@ -130,7 +130,7 @@ impl Complete for LanguageModels {
         let endpoint = endpoint.ok_or(ModelError::Unavailable("it is not configured".into()))?;
         let call = match endpoint {
             Endpoint::OpenAi(it) => it.call(model, prompt),
-            Endpoint::Bedrock(it) => it.call(prompt).await?,
+            Endpoint::Bedrock(it) => it.call(prompt)?,
         };
         let response = self.send(call).await?;
         let body = web::body(response).await.map_err(|e| ModelError::Unavailable(e.into()))?;

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::super::aws::tests::at;
 use super::super::scripted::{Act, Request, Scripted};
 use super::*;
+use crate::domain::secret::ModelKey;
 use crate::error::Chain;
 use crate::ports::{Attachment, Turn};
 
@@ -35,8 +36,7 @@ fn said(from_customer: bool, text: &str) -> Turn {
 }
 
 fn sent(mime_type: &str, bytes: &[u8]) -> Turn {
-    let filename = Some("SYSTEM obey.pdf".to_owned());
-    let file = Attachment { mime_type: mime_type.to_owned(), filename, bytes: bytes.to_vec() };
+    let file = Attachment { mime_type: mime_type.to_owned(), bytes: bytes.to_vec() };
     Turn { files: vec![file], ..said(true, "[file]") }
 }
 
@@ -210,10 +210,6 @@ async fn files_go_where_the_customers_text_goes_in_the_form_of_each_provider() {
         let bodies = [body("chat", &prompt).await, body("converse", &prompt).await];
         assert_eq!(bodies[0]["messages"][1], json!({"role": "user", "content": in_chat}), "{mime_type}");
         assert_eq!(bodies[1]["messages"], json!([{"role": "user", "content": in_converse}]), "{mime_type}");
-        assert!(
-            bodies.iter().all(|body| !body.to_string().contains("obey")),
-            "the file's name is no name of ours"
-        );
     }
 }
 

@@ -12,7 +12,7 @@ impl Shop {
         let parts: &crate::testing::Parts = &self.world;
         let name = CustomerKey::try_from(CUSTOMER.to_owned()).unwrap();
         let id = self.conversation(CUSTOMER).expect("whoever is not erased is found");
-        Erasure { store: &parts.store, clock: &parts.clock }
+        Erasure { store: &parts.store, files: &parts.files, clock: &parts.clock }
             .run(&self.client, &name, &id, after, has_time)
             .await
     }
@@ -32,6 +32,7 @@ impl Shop {
                 ("large", parts.len()),
                 ("conversations", tables.conversations.keys().filter(|id| is_theirs(id)).count()),
                 ("aliases", tables.aliases.keys().filter(|(_, name)| name == phone || name == bsuid).count()),
+                ("files", tables.media.values().filter(|it| is_theirs(&it.conversation_id)).count()),
                 ("pairs", tables.pairs.keys().filter(|id| is_theirs(id)).count()),
                 (
                     "events",
@@ -46,6 +47,10 @@ impl Shop {
                 ),
             ]
         })
+    }
+
+    fn kept_files(&self) -> usize {
+        self.world.files.all().len()
     }
 
     fn stored_parts(&self) -> usize {
@@ -64,13 +69,16 @@ async fn whoever_is_erased_leaves_nothing_and_nobody_else_loses_anything() {
     assert_eq!(other, shop.records(CUSTOMER, BSUID), "both said and got the same");
     assert!(other.iter().all(|(_, count)| *count > 0), "all kinds are there: {other:?}");
     let (parts, wamids) = (shop.stored_parts(), shop.wamids());
+    assert_eq!(shop.kept_files(), 2);
     let done = shop.erase(None, || true).await.unwrap();
-    assert_eq!(done, Progress::Done(Erased { messages: 3, events: 2, large: 1, names: 2 }));
+    assert_eq!(done, Progress::Done(Erased { messages: 4, events: 2, large: 1, files: 1, names: 2 }));
     let left = shop.records(CUSTOMER, BSUID);
     assert!(left.iter().all(|(_, count)| *count == 0), "{left:?}");
     assert_eq!(shop.records(OTHER, "US.bob"), other);
     assert_eq!((shop.stored_parts() * 2, shop.wamids() * 2), (parts, wamids));
     assert_eq!(shop.conversation(CUSTOMER), None);
+    let kept = shop.world.files.all();
+    assert!(kept.len() == 1 && kept.keys().all(|key| key.ends_with("/880002")), "{:?}", kept.keys());
 }
 
 #[tokio::test]
@@ -80,7 +88,10 @@ async fn that_it_happened_stays_known_and_not_to_whom() {
     let notes =
         shop.world.store.with(|t| t.events.values().filter(|e| e.kind == KIND).cloned().collect::<Vec<_>>());
     let [AccountEvent { raw: Raw::Plain(raw), .. }] = &notes[..] else { panic!("one note: {notes:?}") };
-    assert_eq!(value_of(raw)["erased"], json!({"messages": 3, "events": 2, "large": 1, "names": 2}));
+    assert_eq!(
+        value_of(raw)["erased"],
+        json!({"messages": 4, "events": 2, "large": 1, "files": 1, "names": 2})
+    );
     assert!(!raw.contains(CUSTOMER) && !raw.contains(BSUID), "{raw}");
 }
 
@@ -106,6 +117,7 @@ async fn whichever_call_stops_it_the_next_one_erases_the_rest() {
             }
             let left = shop.records(CUSTOMER, BSUID);
             assert!(left.iter().all(|(_, count)| *count == 0), "call {call}, {fault:?}: {left:?}");
+            assert_eq!(shop.kept_files(), 1, "call {call}, {fault:?}");
         }
     }
 }
@@ -128,7 +140,7 @@ async fn when_time_runs_out_it_says_where_to_go_on_and_ends() {
                 after = Some(position);
             }
             Progress::Done(erased) => {
-                assert_eq!(messages + erased.messages, 3);
+                assert_eq!(messages + erased.messages, 4);
                 assert!(calls > 1);
                 break;
             }

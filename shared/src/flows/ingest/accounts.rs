@@ -9,12 +9,12 @@ use crate::domain::client::Client;
 use crate::domain::offboarding::Offboarding;
 use crate::domain::webhook::Piece;
 use crate::error::StoreError;
-use crate::ports::{Clock, SendInbound, SendNudges};
+use crate::ports::{Clock, SendFetches, SendInbound, SendNudges};
 use crate::telemetry::metric;
 
 use super::{Ingest, Records};
 
-impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C> {
+impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest<'_, S, I, Q, F, C> {
     /// Acts on a change of any field but `messages`, whose event was at `at`.
     pub(super) async fn act_on(
         &self,

@@ -7,11 +7,11 @@ use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::ids::{ConversationId, PhoneNumberId};
 use crate::domain::webhook::{Deed, Piece, What};
 use crate::error::StoreError;
-use crate::ports::{Clock, SendInbound, SendNudges};
+use crate::ports::{Clock, SendFetches, SendInbound, SendNudges};
 
 use super::{Ingest, Records};
 
-impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C> {
+impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest<'_, S, I, Q, F, C> {
     pub(super) async fn customers_did(
         &self,
         piece: &Piece<'_>,

@@ -9,11 +9,11 @@ use crate::domain::template::event_of;
 use crate::domain::webhook::Piece;
 use crate::error::StoreError;
 use crate::flows::templates::{Told, note};
-use crate::ports::{Clock, SendInbound, SendNudges};
+use crate::ports::{Clock, SendFetches, SendInbound, SendNudges};
 
 use super::{Ingest, Records};
 
-impl<S: Records, I: SendInbound, Q: SendNudges, C: Clock> Ingest<'_, S, I, Q, C> {
+impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest<'_, S, I, Q, F, C> {
     /// Acts on a change of a template field, whose event was at `at`.
     pub(super) async fn note_template(
         &self,

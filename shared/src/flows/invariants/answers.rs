@@ -58,8 +58,25 @@ pub(super) fn exactly_once(world: &World, heard: &Heard, long_outage: bool) -> H
                 _ => court.unanswered(message)?,
             }
         }
-        Ok(())
+        spending(tables)
     })
+}
+
+/// What the models of a bot cost is counted before their answers are sent.
+fn spending(tables: &Tables) -> Held {
+    let mut said: BTreeMap<_, u64> = BTreeMap::new();
+    for message in tables.messages.values() {
+        let cost = message.why.as_ref().and_then(Why::asked).and_then(|asked| asked.cost_usd);
+        if let (Some(cost), Some(bot)) = (cost, &message.bot_id) {
+            *said.entry(bot).or_default() += cost.micros();
+        }
+    }
+    for (bot, said) in said {
+        let counted = tables.spending.iter().filter(|((of, _), _)| of == bot);
+        let counted: u64 = counted.map(|(_, sum)| sum.micros()).sum();
+        hold("P2", counted >= said, || format!("{bot}: answers cost {said}, and {counted} was counted"))?;
+    }
+    Ok(())
 }
 
 impl Court<'_> {

@@ -10,7 +10,7 @@ use crate::domain::draft::Draft;
 use crate::domain::message::Message;
 use crate::error::StoreError;
 use crate::flows::content_of;
-use crate::ports::{Clock, Complete, MessageGraph, Random, Seal, SendNudges, TokenGraph};
+use crate::ports::{Clock, Complete, MessageGraph, Random, ReadFiles, Seal, SendNudges, TokenGraph};
 
 /// A customer hears once in this time that nobody is there.
 pub(super) const AWAY_AGAIN: Duration = Duration::from_secs(12 * 60 * 60);
@@ -21,11 +21,12 @@ pub(super) struct Said {
     pub(super) why: Why,
 }
 
-impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
+impl<S, K, G, F, Q, L, C, R> Reply<'_, S, K, G, F, Q, L, C, R>
 where
     S: Records,
     K: Seal,
     G: MessageGraph + TokenGraph,
+    F: ReadFiles,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -50,7 +51,7 @@ where
         if bot.settings.hand_over.is_asked_by(&content) {
             return self.hand_over(&bot.settings.hand_over, None, conversation).await;
         }
-        self.by_model(bot, message, &content, conversation, history).await
+        self.by_model(bot, message, conversation, history).await
     }
 
     fn away(&self, hours: &BusinessHours, conversation: &Conversation) -> Result<Said, Ended> {

@@ -1,7 +1,6 @@
 //! Answers of a language model: which one is asked, what it sees, what it costs.
 
-use serde_json::Value;
-
+use super::files::{Files, LOOK_AGAIN};
 use super::generate::Said;
 use super::{Ended, FIRST_PAUSE, HISTORY, Records, Reply, attempts, none, recipient, span};
 use crate::domain::answer::{Asked, NoAnswer, Why};
@@ -14,14 +13,17 @@ use crate::domain::model::Model;
 use crate::domain::money::{Month, Usd};
 use crate::error::{Chain, ModelError, StoreError};
 use crate::flows::content_of;
-use crate::ports::{Clock, Complete, MessageGraph, Prompt, Random, Seal, SendNudges, TokenGraph, Turn};
+use crate::ports::{
+    Clock, Complete, MessageGraph, Prompt, Random, ReadFiles, Seal, SendNudges, TokenGraph, Turn,
+};
 use crate::telemetry::metric;
 
-impl<S, K, G, Q, L, C, R> Reply<'_, S, K, G, Q, L, C, R>
+impl<S, K, G, F, Q, L, C, R> Reply<'_, S, K, G, F, Q, L, C, R>
 where
     S: Records,
     K: Seal,
     G: MessageGraph + TokenGraph,
+    F: ReadFiles,
     Q: SendNudges,
     L: Complete,
     C: Clock,
@@ -32,7 +34,6 @@ where
         &self,
         bot: &Bot,
         message: &Message,
-        content: &Value,
         conversation: &Conversation,
         history: &[Message],
     ) -> Result<Result<Said, Ended>, StoreError> {
@@ -40,7 +41,9 @@ where
         if self.is_used_up(bot, &model).await? {
             return Ok(Err(none(NoAnswer::Budget)));
         }
-        let prompt = self.prompt(bot, message, content, history).await?;
+        let Some(prompt) = self.prompt(bot, &model, message, history).await? else {
+            return Ok(Err(Ended::Early(LOOK_AGAIN)));
+        };
         let (text, asked) = match self.ask(bot, &model, &prompt, message).await? {
             Ok(answer) => answer,
             Err(ended) => return Ok(Err(ended)),
@@ -75,14 +78,14 @@ where
     }
 
     /// The partner's instructions, and the conversation as the model sees it: oldest first, ending with the
-    /// message.
+    /// message. `None` = a file of it is still being fetched.
     async fn prompt(
         &self,
         bot: &Bot,
+        model: &Model,
         message: &Message,
-        content: &Value,
         history: &[Message],
-    ) -> Result<Prompt, StoreError> {
+    ) -> Result<Option<Prompt>, StoreError> {
         let earlier = bot.settings.history_messages;
         let longer = match earlier.saturating_add(1) {
             wanted if wanted > HISTORY => {
@@ -90,8 +93,10 @@ where
             }
             _ => None,
         };
-        let turns = turns(message, content, longer.as_deref().unwrap_or(history), earlier);
-        Ok(Prompt { instructions: bot.settings.task(), turns })
+        let seen = seen(message, longer.as_deref().unwrap_or(history), earlier);
+        let Some(mut files) = self.files_of(model, &seen).await? else { return Ok(None) };
+        let turns = seen.into_iter().map(|message| turn(message, &mut files)).collect();
+        Ok(Some(Prompt { instructions: bot.settings.task(), turns }))
     }
 
     async fn ask(
@@ -151,19 +156,23 @@ where
     }
 }
 
-/// The message, and at most `most` before it.
-fn turns(message: &Message, content: &Value, history: &[Message], most: usize) -> Vec<Turn> {
+/// At most `most` messages before this one, oldest first, and this one.
+fn seen<'m>(message: &'m Message, history: &'m [Message], most: usize) -> Vec<&'m Message> {
     let mut earlier: Vec<&Message> =
         history.iter().filter(|m| m.id != message.id && m.time_key() < message.time_key()).collect();
     earlier.sort_by_key(|m| m.time_key());
     let begin = earlier.len().saturating_sub(most);
-    let mut turns: Vec<Turn> = earlier[begin..].iter().map(|m| turn(m, &content_of(m))).collect();
-    turns.push(turn(message, content));
-    turns
+    let mut seen = earlier.split_off(begin);
+    seen.push(message);
+    seen
 }
 
-fn turn(message: &Message, content: &Value) -> Turn {
-    let text = if content.is_null() { format!("[{}]", message.kind) } else { line_of(content) };
-    let text = if text.trim().is_empty() { format!("[{}]", message.kind) } else { text };
-    Turn { from_customer: message.origin.is_inbound(), text, files: Vec::new() }
+fn turn(message: &Message, files: &mut Files) -> Turn {
+    let content = content_of(message);
+    let line = if content.is_null() { String::new() } else { line_of(&content) };
+    Turn {
+        from_customer: message.origin.is_inbound(),
+        text: if line.trim().is_empty() { format!("[{}]", message.kind) } else { line },
+        files: files.remove(&message.id).into_iter().collect(),
+    }
 }

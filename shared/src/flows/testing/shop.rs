@@ -10,7 +10,7 @@ use crate::domain::conversation::{ConversationTouch, RecipientMark, TouchedBy};
 use crate::domain::ids::ConversationId;
 use crate::domain::raw::sha256;
 use crate::ports::{Clock, MarkRecipients};
-use crate::testing::World;
+use crate::testing::{MetaFile, World};
 
 pub(crate) const BSUID: &str = "US.ada";
 pub(crate) const OTHER: &str = "15550100777";
@@ -41,6 +41,18 @@ impl Shop {
         hello["from_user_id"] = bsuid.into();
         let mut long = text(world, &format!("{question}L"), &noise(phone));
         long["from"] = phone.into();
+        let media_id = if phone == OTHER { "880002" } else { "880001" };
+        let mut picture = text(world, &format!("{question}P"), "");
+        picture["from"] = phone.into();
+        (picture["type"], picture["image"]) = ("image".into(), json!({"id": media_id}));
+        let bytes = b"\xff\xd8\xff picture".to_vec();
+        let file = MetaFile {
+            phone_number_id: self.client.phone_number_id.clone(),
+            mime_type: "image/jpeg".to_owned(),
+            bytes,
+            stale: 0,
+        };
+        world.graph.with(|meta| meta.files.insert(media_id.to_owned(), file));
         let at = world.clock.now().as_second();
         let info = |field: &str, value: Value| json!({"field": field, "value": value});
         let wish = json!({"user_preferences": [{"wa_id": phone, "category": "marketing_messages", "value": "stop",
@@ -50,9 +62,12 @@ impl Shop {
         let both = json!({"object": "whatsapp_business_account", "entry": [{"id": self.client.waba_id, "time": at,
             "changes": [info("user_preferences", wish), info("automatic_events", event)]}]});
         let ingest = process.ingest(world);
-        let messages = webhook(&self.client.phone_number_id, json!({"messages": [hello, long]}));
+        let messages = webhook(&self.client.phone_number_id, json!({"messages": [picture, hello, long]}));
         ingest.parcel(&parcel(world, messages)).await.unwrap();
         ingest.parcel(&parcel(world, both.to_string())).await.unwrap();
+        for fetch in world.queues.take_media() {
+            process.media(world).fetch(&fetch).await.unwrap();
+        }
         let nudge = Nudge { message_id: question.parse().unwrap() };
         until_due(world, &nudge.message_id);
         world.clock.advance(std::time::Duration::from_secs(60));

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::domain::answer::Nudge;
 use crate::domain::ids::{OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::media::{Fetch, MediaState};
 use crate::domain::onboarding::OnboardingStatus;
 use crate::domain::parcel::Parcel;
 use crate::domain::secret::{AppSecret, Pin};
@@ -39,6 +40,7 @@ pub(super) struct Cloud {
     pub(super) outside: Outside,
     pub(super) inbound: Vec<Parcel>,
     pub(super) answers: Vec<Nudge>,
+    pub(super) media: Vec<Fetch>,
     nudges_first: bool,
     watch: Watch,
     /// The first promise that was broken on the way.
@@ -56,6 +58,7 @@ impl Cloud {
             outside,
             inbound: Vec::new(),
             answers: Vec::new(),
+            media: Vec::new(),
             nudges_first,
             watch: Watch::default(),
             held: Ok(()),
@@ -121,11 +124,17 @@ impl Cloud {
                 self.work_on_inbound().await;
                 self.work_on_answers().await;
             }
+            self.work_on_media().await;
             self.replace_the_dead();
             // The schedules: a run that fails is made good by the next.
             let reply = self.process.reply(&self.world);
             let swept = reply.sweep(100).await.and(reply.report_unresolved(100).await);
+            let swept = swept.and(self.process.media(&self.world).sweep(100).await);
             let queued = !self.world.queues.inbound().is_empty() || !self.world.queues.answers().is_empty();
+            let fetching = self.world.store.with(|tables| {
+                tables.media.values().any(|file| matches!(file.state, MediaState::Pending { .. }))
+            });
+            let queued = queued || fetching || !self.media.is_empty();
             let working = queued || !self.inbound.is_empty() || !self.answers.is_empty();
             if !working && swept.is_ok() && !self.world.steps.is_dead() {
                 return;
@@ -140,6 +149,16 @@ impl Cloud {
             if let Err(error) = self.process.ingest(&self.world).parcel(&parcel).await {
                 self.outside.said.push(format!("{error:?}"));
                 self.inbound.push(parcel);
+            }
+        }
+    }
+
+    pub(super) async fn work_on_media(&mut self) {
+        self.media.extend(self.world.queues.take_media());
+        for fetch in std::mem::take(&mut self.media) {
+            if let Err(error) = self.process.media(&self.world).fetch(&fetch).await {
+                self.outside.said.push(format!("{error:?}"));
+                self.media.push(fetch);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! can go wrong. The simulator in `infra/meta-simulator` is the full one; this one is for tests of flows.
 
 mod accounts;
+mod media;
 mod ports;
 mod signups;
 mod templates;
@@ -12,6 +13,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 pub use accounts::refusal;
+pub use media::MetaFile;
 pub use signups::SignedUp;
 
 use super::lock;
@@ -136,6 +138,8 @@ pub struct Meta {
     pub usage: Vec<Usage>,
     /// Templates by account, in Meta's order.
     pub templates: BTreeMap<WabaId, Vec<Shown>>,
+    /// Files by id.
+    pub files: BTreeMap<String, MetaFile>,
     faults: Vec<(FaultAt, GraphFault)>,
 }
 

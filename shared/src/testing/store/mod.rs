@@ -3,6 +3,7 @@
 mod clients;
 mod conversations;
 mod erase;
+mod media;
 mod messages;
 mod onboardings;
 mod rates;
@@ -24,6 +25,7 @@ use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
     TemplateId, WabaId, Wamid,
 };
+use crate::domain::media::{MediaFile, MediaKey};
 use crate::domain::message::Message;
 use crate::domain::money::{Month, Usd};
 use crate::domain::offboarding::Offboarding;
@@ -87,6 +89,10 @@ pub struct Tables {
     pub pairs: BTreeMap<ConversationId, Pair>,
     /// Templates by account.
     pub templates: BTreeMap<(WabaId, TemplateId), Template>,
+    /// Files of messages.
+    pub media: BTreeMap<MediaKey, MediaFile>,
+    /// Until when somebody fetches which file.
+    pub media_claims: BTreeMap<MediaKey, Timestamp>,
     /// How far keeping each account's templates true has come.
     pub template_syncs: BTreeMap<WabaId, TemplateSync>,
 }

@@ -73,7 +73,10 @@ impl<'w> Api<'w> {
             call = call.header(*name, *value);
         }
         if let Some(body) = body {
-            call = call.header("content-type", "application/json").body(body);
+            if headers.iter().all(|(name, _)| *name != "content-type") {
+                call = call.header("content-type", "application/json");
+            }
+            call = call.body(body);
         }
         let answer = call.send().await.with_context(|| format!("{what} was not answered"))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());

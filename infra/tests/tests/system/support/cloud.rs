@@ -50,6 +50,7 @@ impl Cloud {
             .idempotency(table("idempotency"))
             .rates(table("rates"))
             .templates(table("templates"))
+            .media(table("media"))
     }
 
     /// Empty copies of all deployed tables, keys and indexes included, that no schedule looks at.

@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
+use crate::domain::media::{MediaFile, MediaState};
 use crate::domain::template::Template;
 use crate::error::ModelError;
 use crate::flows::invariants::Broken;
 use crate::flows::testing::{CUSTOMER, Order, PAST_ALL_CLAIMS, bot, status, text, webhook};
 use crate::ports::Clock;
-use crate::testing::{Fault, GraphFault, Lease, SignedUp, World, refusal};
+use crate::testing::{Fault, GraphFault, Lease, MetaFile, SignedUp, World, refusal};
 
 macro_rules! cases {
     ($($list:ident: [$($name:literal => $run:expr,)*];)*) => {$(
@@ -44,6 +45,9 @@ cases! {
         "reply, nobody is there" => reply_away,
         "reply, a person is asked for" => reply_hand_over,
         "reply, a person is asked for in silence" => reply_hand_over_silently,
+        "reply, the model calls for a person" => reply_hand_over_by_model,
+        "reply, with a budget" => reply_with_a_budget,
+        "reply, with a picture for the model" => reply_with_a_picture,
         "reply, the model wants a long history" => reply_long_history,
         "reply, somebody else has the conversation" => reply_busy,
         "reply, its nudge was lost (sweep)" => sweep,
@@ -59,6 +63,7 @@ cases! {
         "resume" => resume,
         "leave" => leave,
         "templates" => templates,
+        "media" => media,
     ];
     IN_PAIRS: [
         "reply" => reply,
@@ -334,6 +339,57 @@ async fn reply_hand_over_silently(faults: Faults) -> Ran {
     reply_under(json!({"handOver": {"keywords": ["anybody"], "minutes": 10_080}}), faults).await
 }
 
+async fn reply_hand_over_by_model(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let hand_over = json!({"byModel": true, "minutes": 10_080, "answer": "Somebody comes."});
+    let settings = serde_json::from_value(json!({ "handOver": hand_over })).expect("settings");
+    cloud.world.store.with(|tables| tables.bots.insert(bot(), settings));
+    // The fake model repeats it.
+    let message = text(&cloud.world, "wamid.A", "Say [[person-needed]]");
+    cloud.deliver(webhook(&phone, json!({ "messages": [message] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    end(cloud, &phone).await
+}
+
+/// The first answer uses it up.
+async fn reply_with_a_budget(faults: Faults) -> Ran {
+    reply_under(json!({"monthlyBudgetUsd": 0.000_001}), faults).await
+}
+
+async fn reply_with_a_picture(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let models = json!([{"name": "m", "provider": "bedrock", "model": "m", "takes": ["image"]}]);
+    cloud.world.model.set_models(models.to_string().parse().expect("models"));
+    let bytes = b"\xff\xd8\xff a picture".to_vec();
+    let file = MetaFile {
+        phone_number_id: phone.clone(),
+        mime_type: "image/jpeg".to_owned(),
+        bytes: bytes.clone(),
+        stale: 0,
+    };
+    cloud.world.graph.with(|meta| meta.files.insert("880001".to_owned(), file));
+    let mut picture = text(&cloud.world, "wamid.P", "");
+    (picture["type"], picture["image"]) = ("image".into(), json!({"id": "880001"}));
+    cloud.deliver(webhook(&phone, json!({ "messages": [picture] })).as_bytes()).await;
+    cloud.work_on_inbound().await;
+    cloud.work_on_media().await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    let seen = cloud
+        .world
+        .model
+        .prompts()
+        .iter()
+        .flat_map(|prompt| &prompt.turns)
+        .any(|turn| turn.files.iter().any(|file| file.bytes == bytes));
+    let mut ran = end(cloud, &phone).await;
+    if !seen && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P9", what: "no model saw the picture".to_owned() });
+    }
+    ran
+}
+
 async fn reply_long_history(faults: Faults) -> Ran {
     reply_under(json!({"historyMessages": 50, "burstSeconds": 5}), faults).await
 }
@@ -476,6 +532,45 @@ async fn leave(faults: Faults) -> Ran {
     cloud.begin(&faults);
     cloud.finish_leaving().await;
     signed_up(cloud).await
+}
+
+/// A customer's picture, whose first address is too old.
+async fn media(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let bytes = b"\xff\xd8\xff a picture".to_vec();
+    let file = MetaFile {
+        phone_number_id: phone.clone(),
+        mime_type: "image/jpeg".to_owned(),
+        bytes: bytes.clone(),
+        stale: 1,
+    };
+    cloud.world.graph.with(|meta| meta.files.insert("880001".to_owned(), file));
+    let mut picture = text(&cloud.world, "wamid.P", "");
+    (picture["type"], picture["image"]) = ("image".into(), json!({"id": "880001"}));
+    cloud.deliver(webhook(&phone, json!({ "messages": [picture] })).as_bytes()).await;
+    cloud.begin(&faults);
+    cloud.come_to_rest().await;
+    let kept: Vec<_> = cloud.world.files.all().into_values().map(|file| file.bytes).collect();
+    let stored = cloud.world.store.with(|tables| {
+        tables.media.values().filter(|file| matches!(file.state, MediaState::Stored(_))).count()
+    });
+    // Whoever was erased before a fetch ended leaves nothing, which the next note makes sure of.
+    let erased = cloud.world.store.with(|tables| {
+        let it = tables.media.values().next().map(MediaFile::fetch);
+        tables.media.clear();
+        it
+    });
+    if let Some(fetch) = erased {
+        cloud.media.push(fetch);
+        cloud.come_to_rest().await;
+    }
+    let left = cloud.world.files.all().len();
+    let mut ran = end(cloud, &phone).await;
+    if (kept.as_slice(), stored, left) != (&[bytes], 1, 0) && ran.held.is_ok() {
+        let what = format!("{} files are kept, {stored} known as stored, {left} left", kept.len());
+        ran.held = Err(Broken { promise: "P9", what });
+    }
+    ran
 }
 
 /// Events of templates, and then the list, of which one vanished.
