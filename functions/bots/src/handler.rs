@@ -5,18 +5,16 @@ mod pause;
 use lambda_http::http::Method;
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::{Value, json};
+use shared::api::bots::{BotView, SHOWN_ONLY};
 use shared::domain::bot::{Bot, BotSettings, InvalidSettings};
 use shared::domain::ids::BotId;
-use shared::domain::model::{Model, Models};
-use shared::domain::money::{Month, Usd};
+use shared::domain::model::Models;
+use shared::domain::money::Month;
 use shared::http::{ApiError, Caller, Members, Response, StatusCode, json as answer, path_parameter};
 use shared::ports::{
     Clock, ListClients, ReadBots, ReadClients, ReadConversations, ReadSpending, ResolveCustomers, SavedBot,
     SetPauses, WriteBots,
 };
-
-/// Members of what is shown that are no settings. What was read can be sent back with them.
-const SHOWN_ONLY: [&str; 2] = ["models", "spent"];
 
 /// All records that it uses: dynamodb:GetItem and UpdateItem on bots and conversations, GetItem and
 /// BatchGetItem on clients, Query on its index.
@@ -134,27 +132,7 @@ async fn show(
 ) -> Result<Response<Body>, ApiError> {
     let month = Month::of(clock.now());
     let spent = store.spent(&bot.id, &month).await?;
-    Ok(answer(StatusCode::OK, &shown(bot, models, &month, spent)))
-}
-
-fn shown(bot: &Bot, models: &Models, month: &Month, spent: Usd) -> Value {
-    let models: Vec<Value> = models.iter().map(choice).collect();
-    let budget = bot.settings.monthly_budget_usd;
-    let mut shown = json!({
-        "botId": bot.id,
-        "version": bot.version,
-        "models": models,
-        "spent": {"month": month, "usd": spent, "budgetUsd": budget},
-    });
-    if let (Value::Object(all), Value::Object(settings)) = (&mut shown, json!(bot.settings)) {
-        all.extend(settings);
-    }
-    shown
-}
-
-/// What may be known of a model: not where it is, nor what its provider calls it.
-fn choice(model: &Model) -> Value {
-    json!({"name": model.name, "takes": model.takes, "hasPrices": model.prices.is_some()})
+    Ok(answer(StatusCode::OK, &BotView::of(bot, models, &month, spent)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lambda_http::http::Method;
 use lambda_http::{Body, Request};
-use serde_json::json;
+use shared::api::media::MediaLink;
 use shared::domain::ids::{BotId, MediaId};
 use shared::domain::media::{MediaFile, MediaKey, MediaState};
 use shared::flows::tokens::Tokens;
@@ -53,20 +53,7 @@ impl<S: Records, F: LinkFiles, K: Seal, G: MediaGraph, C: Clock> Desk<'_, S, F, 
         let until = (now + LINK_LIFE).min(kept.until);
         let lifetime = Duration::try_from(until.duration_since(now)).unwrap_or_default();
         let url = self.files.file_link(&file.fetch().file_key(), now, lifetime)?;
-        Ok(answer(
-            StatusCode::OK,
-            &json!({
-                "id": key.media_id,
-                "state": file.state.as_str(),
-                "url": url,
-                "expiresAt": until,
-                "mimeType": kept.mime_type,
-                "size": kept.size,
-                "sha256": kept.sha256,
-                "fileName": file.filename,
-                "keptUntil": kept.until,
-            }),
-        ))
+        Ok(answer(StatusCode::OK, &MediaLink::of(&file, kept, url, until)))
     }
 }
 

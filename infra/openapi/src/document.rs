@@ -177,6 +177,12 @@ impl Types {
             let schema = self.read(*schema);
             operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}});
         }
+        if !it.files.is_empty() {
+            // Bytes have no schema (OpenAPI 3.1, considerations for file uploads).
+            let content: Map<String, Value> =
+                it.files.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect();
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
         operation["responses"] = self.responses(it);
         operation
     }

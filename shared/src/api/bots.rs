@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 use crate::domain::bot::{Bot, BotSettings};
-use crate::domain::ids::{BotId, PhoneNumberId};
+use crate::domain::ids::{BotId, ModelName, PhoneNumberId};
+use crate::domain::model::{FileKind, Model, Models};
+use crate::domain::money::{Month, Usd};
 
 /// Members of a bot that nobody sets: whoever sends a bot back as it was shown may leave them in.
 pub const SHOWN_ONLY: [&str; 2] = ["models", "spent"];
@@ -17,15 +19,52 @@ pub struct BotView<'a> {
     bot_id: &'a BotId,
     /// Counts the changes of the settings; 0 = nobody set any yet.
     version: u64,
+    /// What `model` may name.
+    models: Vec<ModelView<'a>>,
+    spent: Spent<'a>,
     #[serde(flatten)]
     settings: &'a BotSettings,
 }
 
+/// What may be known of a model: not where it is, nor what its provider calls it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Model"))]
+#[serde(rename_all = "camelCase")]
+struct ModelView<'a> {
+    name: &'a ModelName,
+    /// The files that it takes.
+    takes: &'a [FileKind],
+    /// Whether a budget can be kept with it.
+    has_prices: bool,
+}
+
+/// What the model cost.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Spent<'a> {
+    /// This one, in UTC.
+    month: &'a Month,
+    usd: Usd,
+    budget_usd: Option<Usd>,
+}
+
 impl<'a> BotView<'a> {
-    /// The bot as it is shown.
+    /// The bot as it is shown, with what the model cost this month.
     #[must_use]
-    pub fn of(bot: &'a Bot) -> Self {
-        Self { bot_id: &bot.id, version: bot.version, settings: &bot.settings }
+    pub fn of(bot: &'a Bot, models: &'a Models, month: &'a Month, usd: Usd) -> Self {
+        let view = |model: &'a Model| ModelView {
+            name: &model.name,
+            takes: &model.takes,
+            has_prices: model.prices.is_some(),
+        };
+        Self {
+            bot_id: &bot.id,
+            version: bot.version,
+            models: models.iter().map(view).collect(),
+            spent: Spent { month, usd, budget_usd: bot.settings.monthly_budget_usd },
+            settings: &bot.settings,
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// The body's form, and an example.
     pub request: Option<(SchemaOf, Value)>,
+    /// The types of the files that are a body.
+    pub files: &'static [&'static str],
     /// Good answers.
     pub answers: Vec<Answer>,
     /// Status and code of each refusal of the function's.
@@ -94,6 +96,7 @@ impl Operation {
             security: Security::Caller,
             parameters: Vec::new(),
             request: None,
+            files: &[],
             answers: Vec::new(),
             problems,
         }
@@ -194,6 +197,13 @@ impl Operation {
             .problem(400, "missing_member")
             .problem(400, "invalid_member")
             .problem(413, "body_too_large")
+    }
+
+    /// A body that is a file of one of these types.
+    #[must_use]
+    pub fn file_body(mut self, types: &'static [&'static str]) -> Self {
+        self.files = types;
+        self
     }
 
     /// `Idempotency-Key` is honoured.

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod conversations;
 pub mod erasure;
 pub mod export;
+pub mod media;
 pub mod messages;
 pub mod onboarding;
 pub mod sending;
@@ -45,6 +46,7 @@ pub fn operations() -> Vec<describe::Operation> {
         clients::operations(),
         sending::operations(),
         messages::operations(),
+        media::operations(),
         conversations::operations(),
         export::operations(),
         bots::operations(),

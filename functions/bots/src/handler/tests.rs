@@ -3,6 +3,7 @@ use std::time::Duration;
 use shared::domain::client::Client;
 use shared::domain::conversation::{Conversation, ConversationTouch, CustomerNames, TouchedBy};
 use shared::domain::ids::ConversationId;
+use shared::domain::money::Usd;
 use shared::ports::{AddSpending, ResolveCustomers, TouchConversations};
 use shared::testing::{Sample, World, answered, refused};
 

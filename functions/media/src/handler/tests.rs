@@ -1,5 +1,5 @@
 use lambda_http::http::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::domain::client::Client;
 use shared::domain::media::{Rejected, StoredFile};
 use shared::ports::NoteMedia;

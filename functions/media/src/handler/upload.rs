@@ -1,7 +1,7 @@
 //! Files to be sent: checked against Meta's limits before they are uploaded.
 
 use lambda_http::{Body, Request};
-use serde_json::json;
+use shared::api::media::UploadedMedia;
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::{BotId, PhoneNumberId};
 use shared::domain::media::{SENDABLE, UPLOAD_LIFE, contradicts, essence, largest_upload};
@@ -31,7 +31,7 @@ impl<S: Records, F: LinkFiles, K: Seal, G: MediaGraph, C: Clock> Desk<'_, S, F, 
         let file = SampleFile { name: NAME, mime_type: &mime_type, bytes };
         let id = self.graph.upload_media(&phone, file, &token).await.map_err(refusal)?;
         let expires_at = self.clock.now() + UPLOAD_LIFE;
-        let uploaded = json!({"id": id, "expiresAt": expires_at, "mimeType": mime_type, "size": bytes.len()});
+        let uploaded = UploadedMedia { id, expires_at, size: bytes.len(), mime_type };
         Ok(answer(StatusCode::CREATED, &uploaded))
     }
 
