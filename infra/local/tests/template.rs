@@ -315,3 +315,55 @@ fn each_metric_that_the_functions_count_has_an_alarm_and_each_such_alarm_its_met
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert!(text(namespace).contains("Switchboard/${AWS::StackName}"), "{namespace:?}");
 }
+
+/// `AnswerDelayedAlarm` as a heading, `Answer delayed`.
+fn words(alarm: &str) -> String {
+    let mut words = String::new();
+    for letter in alarm.trim_end_matches("Alarm").chars() {
+        match letter {
+            'A'..='Z' if !words.is_empty() => words.extend([' ', letter.to_ascii_lowercase()]),
+            _ => words.push(letter),
+        }
+    }
+    words
+}
+
+/// The entries of `docs/runbook.md`: heading and text.
+fn runbook() -> Vec<(String, String)> {
+    let book = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    let entries = book.split("\n### ").skip(1).map(|entry| {
+        let (heading, text) = entry.split_once('\n').unwrap();
+        // What follows under a heading of the level above belongs to no entry.
+        (heading.to_owned(), text.split("\n## ").next().unwrap().to_owned())
+    });
+    entries.collect()
+}
+
+#[test]
+fn each_alarm_has_an_entry_in_the_runbook_and_each_entry_its_alarm() {
+    let template = template();
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm").into_iter();
+    let alarms: BTreeSet<String> = alarms.map(|(name, _)| words(name)).collect();
+    let entries: Vec<String> = runbook().into_iter().map(|(heading, _)| heading).collect();
+    assert_eq!(entries.iter().cloned().collect::<BTreeSet<_>>(), alarms);
+    assert_eq!(entries.len(), alarms.len(), "an alarm has two entries");
+}
+
+#[test]
+fn each_entry_of_the_runbook_says_what_it_means_how_to_look_how_to_mend_and_when_it_is_over() {
+    for (heading, text) in runbook() {
+        for part in ["**Means.**", "**Look.**", "**Mend.**", "**Over.**"] {
+            assert!(text.contains(part), "{heading} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn each_alarm_says_where_the_runbook_speaks_of_it() {
+    let template = template();
+    for (name, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
+        let description = alarm["AlarmDescription"].as_str().unwrap();
+        let anchor = format!("docs/runbook.md#{}", words(name).to_lowercase().replace(' ', "-"));
+        assert!(description.ends_with(&anchor), "{name} does not end with {anchor}");
+    }
+}
