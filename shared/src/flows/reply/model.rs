@@ -14,7 +14,7 @@ use crate::domain::money::{Month, Usd};
 use crate::error::{Chain, ModelError, StoreError};
 use crate::flows::content_of;
 use crate::ports::{
-    Clock, Complete, MessageGraph, Prompt, Random, ReadFiles, Seal, SendNudges, TokenGraph, Turn,
+    Clock, Complete, Completion, MessageGraph, Prompt, Random, ReadFiles, Seal, SendNudges, TokenGraph, Turn,
 };
 use crate::telemetry::metric;
 
@@ -44,7 +44,7 @@ where
         let Some(prompt) = self.prompt(bot, &model, message, history).await? else {
             return Ok(Err(Ended::Early(LOOK_AGAIN)));
         };
-        let (text, asked) = match self.ask(bot, &model, &prompt, message).await? {
+        let (text, asked) = match self.ask(bot, &model, prompt, message).await? {
             Ok(answer) => answer,
             Err(ended) => return Ok(Err(ended)),
         };
@@ -103,11 +103,11 @@ where
         &self,
         bot: &Bot,
         model: &Model,
-        prompt: &Prompt,
+        prompt: Prompt,
         message: &Message,
     ) -> Result<Result<(String, Asked), Ended>, StoreError> {
         let asked_at = self.now();
-        let completion = match self.model.complete(model, prompt).await {
+        let completion = match self.complete(model, prompt).await {
             Ok(completion) => completion,
             Err(error) => {
                 tracing::warn!(wamid = %message.id, model = %model.name, error = %Chain(&error), "no answer from the model");
@@ -138,6 +138,19 @@ where
             ms: u64::try_from(span(asked_at, self.now()).as_millis()).unwrap_or(u64::MAX),
         };
         Ok(Ok((completion.text, asked)))
+    }
+
+    /// A file may be why a model refuses: then it is asked without any. Else the file would silence the bot for the
+    /// messages after it, too.
+    async fn complete(&self, model: &Model, mut prompt: Prompt) -> Result<Completion, ModelError> {
+        match self.model.complete(model, &prompt).await {
+            Err(ModelError::Refused { status }) if prompt.turns.iter().any(|turn| !turn.files.is_empty()) => {
+                tracing::warn!(model = %model.name, status, "the model refused, and is asked without files");
+                prompt.turns.iter_mut().for_each(|turn| turn.files.clear());
+                self.model.complete(model, &prompt).await
+            }
+            answer => answer,
+        }
     }
 
     /// Counts what was spent before anything else may fail. Of all copies one crosses the budget's line, and

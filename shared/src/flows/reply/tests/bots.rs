@@ -471,3 +471,20 @@ async fn a_file_that_will_never_come_is_not_waited_for() {
     chat.answer("wamid.A").await;
     assert_eq!(chat.files_seen(), [Vec::<usize>::new()]);
 }
+
+#[tokio::test]
+async fn a_file_that_a_model_refuses_silences_nobody() {
+    let chat = chat_that_takes(json!(["image"])).await;
+    chat.receive_file("wamid.A", "image", "1").await;
+    chat.keep("1", b"broken").await;
+    chat.world.model.script(Err(ModelError::Refused { status: 400 }));
+    chat.answer("wamid.A").await;
+    assert!(chat.is_answered("wamid.A"));
+    assert_eq!(chat.world.model.prompts().len(), 2);
+    assert_eq!(chat.files_seen(), [Vec::<usize>::new()]);
+    chat.world.model.script(Err(ModelError::Refused { status: 400 }));
+    assert!(
+        is_none(&chat.ask("wamid.B", "Hello").await, NoAnswer::ModelFailed),
+        "without files it is asked once"
+    );
+}
