@@ -13,7 +13,9 @@ use shared::domain::ids::{BotId, MediaId};
 use shared::domain::media::{MediaFile, MediaKey, MediaState};
 use shared::flows::tokens::Tokens;
 use shared::http::{ApiError, Caller, Response, StatusCode, json as answer, path_parameter};
-use shared::ports::{Clock, LinkFiles, MediaGraph, ReadClients, ReadGrants, ReadMedia, Seal};
+use shared::ports::{
+    Clock, EraseFiles, LinkFiles, LinkUploads, MediaGraph, Random, ReadClients, ReadFiles, ReadGrants, ReadMedia, Seal,
+};
 
 /// How long a link works: long enough to be opened, too short to be passed around.
 const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -24,22 +26,31 @@ const UNKNOWN: &str = "media_not_found";
 pub(crate) trait Records: ReadMedia + ReadClients + ReadGrants {}
 impl<T: ReadMedia + ReadClients + ReadGrants> Records for T {}
 
-pub(crate) struct Desk<'a, S, F, K, G, C> {
+pub(crate) struct Desk<'a, S, F, K, G, C, R> {
     pub(crate) store: &'a S,
-    pub(crate) files: &'a F, // s3:GetObject and kms:Decrypt for links
+    pub(crate) files: &'a F, // s3:GetObject, and under uploads/ PutObject and DeleteObject; kms
     pub(crate) seal: &'a K,  // kms:Decrypt
     pub(crate) graph: &'a G, // the Graph API; no AWS permission
     pub(crate) clock: &'a C,
+    pub(crate) random: &'a R,
     pub(crate) tokens: &'a Tokens,
 }
 
-impl<S: Records, F: LinkFiles, K: Seal, G: MediaGraph, C: Clock> Desk<'_, S, F, K, G, C> {
+/// What it does with files.
+pub(crate) trait Bucket: LinkFiles + LinkUploads + ReadFiles + EraseFiles {}
+impl<T: LinkFiles + LinkUploads + ReadFiles + EraseFiles> Bucket for T {}
+
+impl<S: Records, F: Bucket, K: Seal, G: MediaGraph, C: Clock, R: Random> Desk<'_, S, F, K, G, C, R> {
     pub(crate) async fn handle(&self, request: &Request) -> Result<Response<Body>, ApiError> {
         let caller = Caller::of(request)?;
         let bot: BotId = path_parameter(request, "botId", "bot_not_found")?;
         caller.check(&bot)?;
-        match *request.method() {
-            Method::POST => self.upload(&bot, request).await,
+        // Behind /api/whatsapp/media/{botId}/{id}.
+        let rest: Vec<&str> = request.uri().path().trim_matches('/').split('/').skip(5).collect();
+        match (request.method(), rest.as_slice()) {
+            (&Method::POST, []) => self.upload(&bot, request).await,
+            (&Method::POST, ["uploads"]) => self.begin_upload(&bot, request).await,
+            (&Method::POST, _) => self.finish_upload(&bot, request).await,
             _ => self.link(&bot, request).await,
         }
     }

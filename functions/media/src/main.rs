@@ -8,7 +8,7 @@ use shared::adapters::files::Files;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
 use shared::adapters::secrets::Secrets;
-use shared::adapters::system::SystemClock;
+use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::AppSecret;
 use shared::flows::tokens::Tokens;
 use shared::{config, telemetry};
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Error> {
         seal: &seal,
         graph: &graph,
         clock: &SystemClock,
+        random: &SystemRandom,
         tokens: &Tokens::default(),
     };
     run(service_fn(async |request: Request| shared::http::respond(desk.handle(&request).await))).await

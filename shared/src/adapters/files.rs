@@ -9,7 +9,7 @@ use aws_sigv4::http_request::{
     SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, StatusCode};
 use url::Url;
 
@@ -17,7 +17,7 @@ use super::aws::{Aws, roots};
 use super::web;
 use crate::domain::Timestamp;
 use crate::error::{ConfigError, StoreError};
-use crate::ports::{EraseFiles, LinkFiles, NewFile, PutFiles, ReadFiles};
+use crate::ports::{EraseFiles, LinkFiles, LinkUploads, NewFile, PutFiles, ReadFiles};
 
 const PUT: &str = "s3 PutObject";
 const GET: &str = "s3 GetObject";
@@ -91,10 +91,10 @@ impl Files {
                 settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
                 (headers, SignableBody::Precomputed(sha256.to_owned()))
             }
-            Signing::Link(lifetime) => {
+            Signing::Link { headers, lifetime } => {
                 settings.signature_location = SignatureLocation::QueryParams;
                 settings.expires_in = Some(lifetime);
-                (&[][..], SignableBody::UnsignedPayload)
+                (headers, SignableBody::UnsignedPayload)
             }
         };
         let identity = self.credentials.clone().into();
@@ -148,8 +148,8 @@ impl Files {
 enum Signing<'s> {
     /// These headers and the body of this hash, in a header.
     Headers { headers: &'s [(&'static str, String)], sha256: &'s str },
-    /// Nothing more than the address, in the address, for so long.
-    Link(Duration),
+    /// The address and these headers, in the address, for so long.
+    Link { headers: &'s [(&'static str, String)], lifetime: Duration },
 }
 
 /// An answer that is not as wanted, in words. S3's body names the reason and no content of ours.
@@ -200,7 +200,27 @@ impl ReadFiles for Files {
 
 impl LinkFiles for Files {
     fn file_link(&self, key: &str, now: Timestamp, lifetime: Duration) -> Result<String, StoreError> {
-        let signed = self.sign(LINK, &Method::GET, key, now.into(), Signing::Link(lifetime))?;
+        let how = Signing::Link { headers: &[], lifetime };
+        let signed = self.sign(LINK, &Method::GET, key, now.into(), how)?;
+        Ok(signed.url.into())
+    }
+}
+
+impl LinkUploads for Files {
+    fn upload_link(
+        &self,
+        key: &str,
+        content_type: &str,
+        size: usize,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Result<String, StoreError> {
+        let headers = [
+            (CONTENT_LENGTH.as_str(), size.to_string()),
+            (CONTENT_TYPE.as_str(), content_type.to_owned()),
+        ];
+        let how = Signing::Link { headers: &headers, lifetime };
+        let signed = self.sign(LINK, &Method::PUT, key, now.into(), how)?;
         Ok(signed.url.into())
     }
 }

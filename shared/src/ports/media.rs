@@ -181,6 +181,20 @@ pub trait LinkFiles: Send + Sync {
     fn file_link(&self, key: &str, now: Timestamp, lifetime: Duration) -> Stored<String>;
 }
 
+/// IAM: as [`PutFiles`]: a link may do what its maker may.
+pub trait LinkUploads: Send + Sync {
+    /// An address to which whoever has it can PUT one file of exactly this type and size until `now + lifetime`. Both
+    /// must be sent as headers. No call.
+    fn upload_link(
+        &self,
+        key: &str,
+        content_type: &str,
+        size: usize,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Stored<String>;
+}
+
 /// IAM: `s3:DeleteObject` on the bucket.
 pub trait EraseFiles: Send + Sync {
     /// Deletes a file. Repeatable.

@@ -9,7 +9,7 @@ use super::steps::Steps;
 use crate::domain::Timestamp;
 use crate::domain::raw::sha256;
 use crate::error::StoreError;
-use crate::ports::{EraseFiles, LinkFiles, NewFile, PutFiles, ReadFiles};
+use crate::ports::{EraseFiles, LinkFiles, LinkUploads, NewFile, PutFiles, ReadFiles};
 
 /// A file that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,21 @@ impl MemoryFiles {
         lock(&self.kept).get(key).filter(|_| now < until).cloned()
     }
 
+    /// Somebody sends bytes to a link for uploads. Whether it takes them.
+    pub fn put_at(&self, link: &str, content_type: &str, bytes: &[u8], now: Timestamp) -> bool {
+        let address = link.strip_prefix("https://files.example/").and_then(|rest| rest.split_once("?put="));
+        let Some((key, terms)) = address else { return false };
+        let taken = format!("{content_type}&size={}&until=", bytes.len());
+        let until = terms.strip_prefix(&taken).and_then(|until| until.parse::<Timestamp>().ok());
+        let is_taken = until.is_some_and(|until| now < until);
+        if is_taken {
+            let content_type = content_type.to_owned();
+            let kept = KeptFile { content_type, name: None, bytes: bytes.to_vec() };
+            lock(&self.kept).insert(key.to_owned(), kept);
+        }
+        is_taken
+    }
+
     async fn pass<T>(&self, name: &'static str, act: impl FnOnce() -> T) -> Result<T, StoreError> {
         self.steps.pass(name, act).await.map_err(|e| StoreError::service(name, e))
     }
@@ -79,6 +94,20 @@ impl ReadFiles for MemoryFiles {
 impl LinkFiles for MemoryFiles {
     fn file_link(&self, key: &str, now: Timestamp, lifetime: Duration) -> Result<String, StoreError> {
         Ok(format!("https://files.example/{key}?until={}", now + lifetime))
+    }
+}
+
+impl LinkUploads for MemoryFiles {
+    fn upload_link(
+        &self,
+        key: &str,
+        content_type: &str,
+        size: usize,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Result<String, StoreError> {
+        let until = now + lifetime;
+        Ok(format!("https://files.example/{key}?put={content_type}&size={size}&until={until}"))
     }
 }
 

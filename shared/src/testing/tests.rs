@@ -85,6 +85,16 @@ async fn files() {
 }
 
 #[tokio::test]
+async fn upload_links() {
+    let world = World::new();
+    let now = world.clock.now();
+    let put = async |link: String, kind: &'static str, bytes: &'static [u8]| {
+        world.files.put_at(&link, kind, bytes, now)
+    };
+    contracts::upload_links(&world.files, put, now, "first").await;
+}
+
+#[tokio::test]
 async fn dead_letters() {
     let world = World::new();
     let now = world.clock.now();

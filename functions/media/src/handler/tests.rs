@@ -18,6 +18,7 @@ async fn handle(world: &World, request: &Request) -> Result<Response<Body>, ApiE
         seal: &parts.seal,
         graph: &parts.graph,
         clock: &parts.clock,
+        random: &parts.random,
         tokens: &Tokens::default(),
     };
     desk.handle(request).await
@@ -166,4 +167,58 @@ async fn a_foreign_number_is_unknown_and_a_refusal_of_metas_is_named() {
     world.steps.fault_next("upload_media", Fault::FailAfter);
     let answer = handle(&world, &upload(&client, "image/png", png)).await;
     assert_eq!(refused(answer), (503, "meta_unavailable".to_owned()));
+}
+
+/// A step of an upload in two steps.
+fn step(client: &Client, path: &str, body: &Value) -> Request {
+    let route = format!("POST /api/whatsapp/media/{{botId}}/{{id}}/{path}");
+    let upload = path.strip_prefix("uploads/").unwrap_or_default();
+    let phone = client.phone_number_id.as_ref();
+    let parameters = [("botId", "demo-bakery"), ("id", phone), ("uploadId", upload)];
+    Sample::of(EVENT).route(&route, &parameters).body(body).request()
+}
+
+#[tokio::test]
+async fn a_larger_file_is_uploaded_in_two_steps() {
+    let (world, client) = world().await;
+    let movie = [b"\0\0\0\x18ftypmp42".as_slice(), &[0; 6 * 1024 * 1024]].concat();
+    let begin = step(&client, "uploads", &json!({"mimeType": "video/mp4", "size": movie.len()}));
+    let (status, begun) = answered(handle(&world, &begin).await);
+    assert_eq!((status, &begun["method"], &begun["expiresAt"]), (201, &json!("PUT"), &json!("2026-11-21T13:00:00Z")));
+    let finish = step(
+        &client,
+        &format!("uploads/{}", begun["uploadId"].as_str().unwrap()),
+        &json!({"mimeType": "video/mp4"}),
+    );
+    assert_eq!(refused(handle(&world, &finish).await), (404, "upload_not_found".to_owned()), "nothing is there yet");
+    let url = begun["uploadUrl"].as_str().unwrap();
+    assert!(world.files.put_at(url, "video/mp4", &movie, world.clock.now()));
+    world.graph.fail_next("upload_media", GraphFault::NotSent);
+    assert_eq!(refused(handle(&world, &finish).await).0, 503);
+    let (status, uploaded) = answered(handle(&world, &finish).await);
+    assert_eq!((status, &uploaded["id"], &uploaded["size"]), (201, &json!("880001"), &json!(movie.len())));
+    world.graph.with(|meta| assert_eq!(meta.files["880001"].bytes, movie));
+    assert!(world.files.all().is_empty(), "it is Meta's now");
+}
+
+#[tokio::test]
+async fn an_upload_in_two_steps_is_checked_at_both() {
+    let (world, client) = world().await;
+    let begin = async |kind: &str, size: Value| {
+        refused(handle(&world, &step(&client, "uploads", &json!({"mimeType": kind, "size": size}))).await).1
+    };
+    assert_eq!(begin("image/gif", json!(5)).await, "media_type_unsupported");
+    assert_eq!(begin("video/mp4", json!(16 * 1024 * 1024 + 1)).await, "media_too_large");
+    assert_eq!(begin("video/mp4", json!(0)).await, "invalid_member");
+    let (_, begun) =
+        answered(handle(&world, &step(&client, "uploads", &json!({"mimeType": "video/mp4", "size": 7}))).await);
+    let url = begun["uploadUrl"].as_str().unwrap();
+    assert!(world.files.put_at(url, "video/mp4", b" <html>", world.clock.now()));
+    let id = begun["uploadId"].as_str().unwrap();
+    let finish = |path: &str| step(&client, path, &json!({"mimeType": "video/mp4"}));
+    let mismatch = handle(&world, &finish(&format!("uploads/{id}"))).await;
+    assert_eq!(refused(mismatch), (400, "media_type_mismatch".to_owned()));
+    let foreign = handle(&world, &finish("uploads/..")).await;
+    assert_eq!(refused(foreign), (404, "upload_not_found".to_owned()));
+    assert_eq!(world.graph.calls("upload_media"), 0);
 }

@@ -82,6 +82,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside media,
         Beside due_media,
         Beside files,
+        Beside upload_links,
         Beside fetches,
         Beside answers,
         Beside due_onboardings,
@@ -153,6 +154,16 @@ async fn files(world: &World) -> Result<()> {
         Some(answer.bytes().await.unwrap().to_vec())
     };
     contracts::files(&files, open, SystemClock.now(), &world.unique().to_string()).await;
+    Ok(())
+}
+
+async fn upload_links(world: &World) -> Result<()> {
+    let files = Files::new(&world.cloud.aws, &world.info.buckets["media"])?;
+    let put = async |link: String, kind: &'static str, bytes: &'static [u8]| {
+        let call = world.http.put(link).header("content-type", kind).body(bytes);
+        call.send().await.unwrap().status().is_success()
+    };
+    contracts::upload_links(&files, put, SystemClock.now(), &world.unique().to_string()).await;
     Ok(())
 }
 

@@ -110,6 +110,17 @@ async fn an_uploaded_file_is_sent_by_its_id(world: &World) -> Result<()> {
     upload("image/gif", b"GIF89a").await?.refused(400, "media_type_unsupported")?;
     let uploaded = upload("image/png", PNG).await?.with_status(201)?;
     ensure!(uploaded["size"] == PNG.len() && uploaded["mimeType"] == "image/png", "{uploaded}");
+    let movie = [b"\0\0\0\x18ftypmp42".as_slice(), &[0; 5 * 1024 * 1024]].concat();
+    upload("video/mp4", &movie).await?.refused(400, "media_too_large")?;
+    let begin = json!({"mimeType": "video/mp4", "size": movie.len()});
+    let begun = client.api.post(&format!("{path}/uploads"), &begin).await?.with_status(201)?;
+    let put = world.http.put(begun["uploadUrl"].as_str().context("no address")?);
+    let put = put.header("content-type", "video/mp4").body(movie.clone()).send().await?;
+    ensure!(put.status().is_success(), "the address of the upload answered {}", put.status());
+    let finish = format!("{path}/uploads/{}", begun["uploadId"].as_str().unwrap_or_default());
+    let larger = client.api.post(&finish, &json!({"mimeType": "video/mp4"})).await?.with_status(201)?;
+    ensure!(larger["size"] == movie.len() && larger["id"] != uploaded["id"], "{larger}");
+
     let mut message = client.text_to(&customer, "");
     message["type"] = "image".into();
     message["image"] = json!({"id": uploaded["id"], "caption": "Here"});

@@ -5,7 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState, Rejected, StoredFile};
 use crate::domain::raw::sha256;
 use crate::ports::{
-    EraseFiles, EraseMedia, FetchMedia, LinkFiles, MediaClaim, MediaSave, NewFile, NoteMedia, PutFiles,
+    EraseFiles, EraseMedia, FetchMedia, LinkFiles, LinkUploads, MediaClaim, MediaSave, NewFile, NoteMedia, PutFiles,
     ReadFiles, ReadMedia, SendFetches,
 };
 
@@ -160,6 +160,23 @@ pub async fn files<F: PutFiles + ReadFiles + LinkFiles + EraseFiles>(
     assert_eq!(open(link(&key)).await, None);
     assert_eq!(files.read_file(&other, 100).await.must().as_deref(), Some(&b"other"[..]));
     files.erase_file(&other).await.must();
+}
+
+/// [`LinkUploads`]. `put` sends bytes of a type to a link and answers whether they were taken.
+pub async fn upload_links<F: LinkUploads + ReadFiles + EraseFiles>(
+    files: &F,
+    put: impl AsyncFn(String, &'static str, &'static [u8]) -> bool,
+    now: Timestamp,
+    unique: &str,
+) {
+    let key = format!("uploads/{}", Ids::new("upload_links", unique).text(1));
+    let link = || files.upload_link(&key, "video/mp4", 5, now, Duration::from_secs(300)).must();
+    assert!(!put(link(), "text/html", b"movie").await, "another type");
+    assert!(!put(link(), "video/mp4", b"movies").await, "another size");
+    assert_eq!(files.read_file(&key, 100).await.must(), None);
+    assert!(put(link(), "video/mp4", b"movie").await);
+    assert_eq!(files.read_file(&key, 100).await.must().as_deref(), Some(&b"movie"[..]));
+    files.erase_file(&key).await.must();
 }
 
 /// [`SendFetches`]: whatever their number, all arrive.

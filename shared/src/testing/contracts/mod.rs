@@ -34,7 +34,7 @@ pub use erase::erasing;
 pub use events::{blobs, events, quarantine};
 pub use grants::grants;
 pub use idempotency::idempotency;
-pub use media::{due_media, fetches, files, media};
+pub use media::{due_media, fetches, files, media, upload_links};
 pub use messages::{incoming_messages, message_lists, messages_out_of_a_history};
 pub use onboardings::{business_leases, due_onboardings, onboardings};
 pub use queues::{inbound, nudges};
