@@ -31,6 +31,18 @@ pub use stack::{Stack, must_run, running, token};
 /// The bots that exist in a new local stack; each has a token of its own.
 pub const BOTS: [&str; 2] = ["demo-bakery", "demo-florist"];
 
+/// The interpreter of a virtual environment of this working tree, `.local/{name}`, with the packages that the file
+/// `requirements` pins; made if need be, which needs a package index.
+///
+/// # Errors
+/// No Python, or pip does not install.
+pub async fn virtual_environment(
+    name: &str,
+    requirements: &std::path::Path,
+) -> anyhow::Result<std::path::PathBuf> {
+    python::virtual_environment(name, requirements, progress::Progress::new(true)).await
+}
+
 /// The folder that holds `template.yaml`, `functions` and `web`.
 fn root() -> &'static std::path::Path {
     let this_crate = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -10,48 +10,58 @@ use tokio::process::Command;
 use crate::progress::Progress;
 use crate::state_dir::{private_dir, private_file};
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
 /// Says whether an interpreter can make a virtual environment with pip in it (Debian packs that separately).
 const PROBE: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))";
 
-/// The interpreter of the virtual environment, made or renewed if need be.
+/// The interpreter of the local cloud's virtual environment.
+pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
+    virtual_environment("venv", Path::new("infra/local/requirements.txt"), progress).await.context(
+        "the local cloud could not be installed: the first start needs a package index that pip can \
+         reach (the network, or pip's index-url setting); try again, later starts need none",
+    )
+}
+
+/// The interpreter of the virtual environment `.local/{name}` with what `requirements` (below the root) names, made
+/// or renewed if need be.
 ///
 /// It is shared by all stacks of this working tree, tests included: an install takes half a minute.
-pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
+pub(crate) async fn virtual_environment(
+    name: &str,
+    requirements: &Path,
+    progress: Progress,
+) -> Result<PathBuf> {
+    let requirements = crate::root().join(requirements);
+    let wanted =
+        std::fs::read(&requirements).with_context(|| format!("{} cannot be read", requirements.display()))?;
     let local = crate::root().join(".local");
     private_dir(&local)?;
     let local = local.canonicalize().context("cannot open .local")?;
-    let lock = private_file(&local.join("venv.lock"))?;
+    let lock = private_file(&local.join(format!("{name}.lock")))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
         .await
         .context("waiting for the virtual environment was cut short")?
         .context("cannot lock the virtual environment")?;
 
-    let venv = local.join("venv");
+    let venv = local.join(name);
     let python = venv.join("bin/python");
     let stamp = venv.join("switchboard-stamp");
-    let wanted = hex::encode(Sha256::digest(REQUIREMENTS));
+    let wanted = hex::encode(Sha256::digest(&wanted));
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && python.exists() {
         return Ok(python);
     }
-    progress.say("python       installing the local cloud into .local/venv (once, about half a minute)");
+    progress.say(format!("python       installing into .local/{name} (once, about half a minute)"));
     let system = interpreter().await?;
     run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv), "python -m venv").await?;
-    install(&python).await?;
+    install(&python, &requirements).await?;
     std::fs::write(&stamp, wanted).context("cannot stamp the virtual environment")?;
     drop(lock);
     Ok(python)
 }
 
-async fn install(python: &Path) -> Result<()> {
-    let requirements = crate::root().join("infra/local/requirements.txt");
+async fn install(python: &Path, requirements: &Path) -> Result<()> {
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
-    run(&mut pip, "pip install").await.context(
-        "the local cloud could not be installed: the first start needs a package index that pip can \
-         reach (the network, or pip's index-url setting); try again, later starts need none",
-    )
+    run(&mut pip, "pip install").await
 }
 
 async fn interpreter() -> Result<PathBuf> {

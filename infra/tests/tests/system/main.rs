@@ -16,6 +16,7 @@ mod exchange;
 mod large;
 mod onboarding;
 mod outages;
+mod outside;
 mod pages;
 mod recovery;
 mod refusals;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         customers::cases(),
         sending::cases(),
         templates::cases(),
+        outside::cases(),
         stops::cases(),
         webhooks::cases(),
         tenants::cases(),
