@@ -1,8 +1,9 @@
 """Sends every type that pywa supports through the Meta simulator, and listens to its webhooks.
 
-pywa is used as it is. It takes the caller's HTTP session, and that one goes to the simulator instead of Meta; nothing else
-knows where it is. Standard input holds where and who as JSON. Standard output gets what was sent as JSON: per step the
-wamid that pywa read in the answer. What the customers' phones then show is for the caller to check.
+pywa is used as it is. It takes the caller's HTTP session, and that one goes to the simulator instead of Meta;
+nothing else knows where it is. Standard input holds where and who as JSON. Standard output gets what was sent
+as JSON: per step the wamid that pywa read in the answer. What the customers' phones then show is for the
+caller to check.
 """
 
 import datetime
@@ -25,7 +26,9 @@ from pywa.types.sent_update import SentMediaMessage, SentMessage, SentTemplate, 
 
 here = json.load(sys.stdin)
 META, PHONE, WABA = here["metaUrl"], here["phone"], here["waba"]
-WRITER, CHOOSER, READER, STRANGER = (here["customers"][name] for name in ("writer", "chooser", "reader", "stranger"))
+WRITER, CHOOSER, READER, STRANGER = (
+    here["customers"][name] for name in ("writer", "chooser", "reader", "stranger")
+)
 VERIFY_TOKEN = "of-the-outside-client"
 PATIENCE = 30
 # One point, in the smallest files that the formats allow; the simulator looks at types and sizes only.
@@ -111,7 +114,9 @@ def hear(kind, **members):
             update = heard.get(timeout=max(0.1, deadline - time.monotonic()))
         except queue.Empty:
             raise AssertionError(f"no {kind.__name__} with {members} came, only {others}") from None
-        if isinstance(update, kind) and all(getattr(update, name) == value for name, value in members.items()):
+        if isinstance(update, kind) and all(
+            getattr(update, name) == value for name, value in members.items()
+        ):
             for other in others:
                 heard.put(other)
             return update
@@ -145,7 +150,13 @@ def webhooks():
     reply = {"type": "list_reply", "list_reply": {"id": "r1", "title": "Row"}}
     row = writes({"type": "interactive", "context": {"id": asked.id}, "interactive": reply})
     assert (row.data, row.title) == ("r1", "Row")
-    ad = writes({"type": "text", "text": {"body": "Hi"}, "referral": {"source_type": "ad", "source_id": "1", "source_url": "https://ad.example"}})
+    ad = writes(
+        {
+            "type": "text",
+            "text": {"body": "Hi"},
+            "referral": {"source_type": "ad", "source_id": "1", "source_url": "https://ad.example"},
+        }
+    )
     assert ad.referral.source_id == "1", ad
     return text
 
@@ -154,14 +165,22 @@ def webhooks():
 
 
 def plain_types(question):
-    first = sent("text", wa.send_message(WRITER, "See https://shop.example", preview_url=True, tracker="mine"))
+    first = sent(
+        "text", wa.send_message(WRITER, "See https://shop.example", preview_url=True, tracker="mine")
+    )
     assert first.to == WRITER, first
     for state in ("SENT", "DELIVERED"):
         status = hear(t.MessageStatus, id=first.id, status=t.MessageStatusType[state])
         assert status.tracker == "mine", status
-    sent("text to a formatted number", wa.send_message(f"+{WRITER[:1]} ({WRITER[1:4]}) {WRITER[4:]}", "Hello"))
+    sent(
+        "text to a formatted number", wa.send_message(f"+{WRITER[:1]} ({WRITER[1:4]}) {WRITER[4:]}", "Hello")
+    )
     sent("text to an id", wa.send_message(question.from_user.bsuid, "Hello"))
-    sent("text that quotes", wa.send_message(WRITER, "Yes", reply_to_message_id=question.id), quotes=question.id)
+    sent(
+        "text that quotes",
+        wa.send_message(WRITER, "Yes", reply_to_message_id=question.id),
+        quotes=question.id,
+    )
     sent("location", wa.send_location(WRITER, 52.5, 13.4, "Bakery", "Example Street 1"))
     card = t.Contact(
         name=t.Contact.Name(formatted_name="Ada Baker", first_name="Ada"),
@@ -197,12 +216,20 @@ def files():
 
     sent("image by link", wa.send_image(WRITER, PICTURE, caption="Two"), SentMediaMessage)
     uploads("image of bytes", wa.send_image(WRITER, FILE, mime_type="image/png"))
-    sent("video by link", wa.send_video(WRITER, "https://files.example/film.mp4", caption="Film"), SentMediaMessage)
+    sent(
+        "video by link",
+        wa.send_video(WRITER, "https://files.example/film.mp4", caption="Film"),
+        SentMediaMessage,
+    )
     uploads("video of bytes", wa.send_video(WRITER, FILE, mime_type="video/mp4"))
     sent("audio by link", wa.send_audio(WRITER, "https://files.example/song.mp3"), SentMediaMessage)
     voice = wa.upload_media(FILE, mime_type="audio/ogg", filename="voice.ogg")
     sent("voice by id", wa.send_voice(WRITER, voice), SentMediaMessage, media=voice.id)
-    sent("document by link", wa.send_document(WRITER, "https://files.example/bill.pdf", filename="bill.pdf", caption="Bill"), SentMediaMessage)
+    sent(
+        "document by link",
+        wa.send_document(WRITER, "https://files.example/bill.pdf", filename="bill.pdf", caption="Bill"),
+        SentMediaMessage,
+    )
     uploads("document of bytes", wa.send_document(WRITER, FILE, filename="note.txt", mime_type="text/plain"))
     sent("sticker by link", wa.send_sticker(WRITER, "https://files.example/fun.webp"), SentMediaMessage)
     uploads("sticker of bytes", wa.send_sticker(WRITER, FILE, mime_type="image/webp"))
@@ -211,29 +238,67 @@ def files():
 def choices():
     yes, no = t.Button("Yes", callback_data="yes"), t.Button("No", callback_data="no")
     sent("buttons", wa.send_message(CHOOSER, "Cake?", header="Today", footer="Fresh", buttons=[yes, no]))
-    sent("buttons under a picture", wa.send_image(CHOOSER, PICTURE, caption="Cake?", buttons=[yes]), SentMediaMessage)
-    sent("buttons under a document", wa.send_document(CHOOSER, "https://files.example/bill.pdf", filename="bill.pdf", caption="Pay?", buttons=[yes]), SentMediaMessage)
+    sent(
+        "buttons under a picture",
+        wa.send_image(CHOOSER, PICTURE, caption="Cake?", buttons=[yes]),
+        SentMediaMessage,
+    )
+    sent(
+        "buttons under a document",
+        wa.send_document(
+            CHOOSER, "https://files.example/bill.pdf", filename="bill.pdf", caption="Pay?", buttons=[yes]
+        ),
+        SentMediaMessage,
+    )
     link = t.URLButton("Open", url="https://shop.example")
     sent("cta_url", wa.send_message(CHOOSER, "The shop", buttons=link))
-    sent("cta_url under a film", wa.send_video(CHOOSER, "https://files.example/film.mp4", caption="Shop", buttons=link), SentMediaMessage)
+    sent(
+        "cta_url under a film",
+        wa.send_video(CHOOSER, "https://files.example/film.mp4", caption="Shop", buttons=link),
+        SentMediaMessage,
+    )
     sections = [
         t.Section("Cakes", [t.SectionRow("Apple", "apple", "With cream"), t.SectionRow("Plum", "plum")]),
         t.Section("Bread", [t.SectionRow("Rye", "rye")]),
     ]
     sent("list", wa.send_message(CHOOSER, "What?", buttons=t.SectionList("Menu", sections)))
-    flow = t.FlowButton("Book", flow_id="700", flow_token="mine", flow_action_type=t.flows.FlowActionType.NAVIGATE, flow_action_screen="START", flow_action_payload={"day": "1"})
+    flow = t.FlowButton(
+        "Book",
+        flow_id="700",
+        flow_token="mine",
+        flow_action_type=t.flows.FlowActionType.NAVIGATE,
+        flow_action_screen="START",
+        flow_action_payload={"day": "1"},
+    )
     sent("flow", wa.send_message(CHOOSER, "A table?", buttons=flow))
-    named = t.FlowButton("Book", flow_name="tables", flow_token="mine", flow_action_type=t.flows.FlowActionType.DATA_EXCHANGE, mode=t.flows.FlowStatus.DRAFT)
+    named = t.FlowButton(
+        "Book",
+        flow_name="tables",
+        flow_token="mine",
+        flow_action_type=t.flows.FlowActionType.DATA_EXCHANGE,
+        mode=t.flows.FlowStatus.DRAFT,
+    )
     sent("flow by name", wa.send_message(CHOOSER, "A table?", buttons=named))
     sent("location_request_message", wa.request_location(CHOOSER, "Where are you?"))
     sent("contact_request", wa.request_contact_info(CHOOSER, "Your number?"))
-    sent("voice_call", wa.send_message(CHOOSER, "Call us", buttons=t.VoiceCallButton("Call", datetime.timedelta(minutes=60))))
-    sent("call_permission_request", wa.send_message(CHOOSER, "May we call?", buttons=t.CallPermissionRequestButton()))
+    sent(
+        "voice_call",
+        wa.send_message(
+            CHOOSER, "Call us", buttons=t.VoiceCallButton("Call", datetime.timedelta(minutes=60))
+        ),
+    )
+    sent(
+        "call_permission_request",
+        wa.send_message(CHOOSER, "May we call?", buttons=t.CallPermissionRequestButton()),
+    )
     sent("catalog_message", wa.send_catalog(CHOOSER, "All cakes", "Fresh", thumbnail_product_sku="sku-1"))
     sent("product", wa.send_product(CHOOSER, "300", "sku-1", "This one", "Fresh"))
     products = [t.ProductsSection("Cakes", ["sku-1", "sku-2"]), t.ProductsSection("Bread", ["sku-3"])]
     sent("product_list", wa.send_products(CHOOSER, "300", products, "Shop", "All", "Fresh"))
-    pictures = [t.ImageCarouselCard(body=f"Cake {n}", image=PICTURE, buttons=[t.Button("This", f"cake-{n}")]) for n in (1, 2)]
+    pictures = [
+        t.ImageCarouselCard(body=f"Cake {n}", image=PICTURE, buttons=[t.Button("This", f"cake-{n}")])
+        for n in (1, 2)
+    ]
     sent("carousel", wa.send_carousel(CHOOSER, body="Cakes", cards=pictures))
     films = [t.VideoCarouselCard(video="https://files.example/film.mp4", buttons=link) for _ in (1, 2)]
     sent("carousel of films", wa.send_carousel(CHOOSER, body="Films", cards=films))
@@ -255,48 +320,108 @@ def approved(template):
 
 def template(name, components, category=tt.TemplateCategory.MARKETING, form=tt.ParamFormat.NAMED):
     language = tt.TemplateLanguage.ENGLISH_US
-    return tt.Template(name=name, language=language, category=category, components=components, parameter_format=form)
+    return tt.Template(
+        name=name, language=language, category=category, components=components, parameter_format=form
+    )
 
 
 def templates():
     english = tt.TemplateLanguage.ENGLISH_US
     goes = dict(kind=SentTemplate)
-    header, body = tt.HeaderText("Sale of {{day}}", day="Monday"), tt.BodyText("Hi {{name}}, all for {{price}} only", name="Ada", price="1 €")
-    reply, link = tt.QuickReplyButton(text="Stop"), tt.URLButton(text="Open", url="https://shop.example/{{1}}", example="a")
+    header, body = tt.HeaderText("Sale of {{day}}", day="Monday"), tt.BodyText(
+        "Hi {{name}}, all for {{price}} only", name="Ada", price="1 €"
+    )
+    reply, link = tt.QuickReplyButton(text="Stop"), tt.URLButton(
+        text="Open", url="https://shop.example/{{1}}", example="a"
+    )
     offer = template("offer", [header, body, tt.FooterText(text="Bye"), tt.Buttons(buttons=[reply, link])])
     created = approved(offer)
-    params = [header.params(day="Friday"), body.params(name="Bea", price="2 €"), reply.params(callback_data="stop", index=0), link.params(url_variable="cakes", index=1)]
+    params = [
+        header.params(day="Friday"),
+        body.params(name="Bea", price="2 €"),
+        reply.params(callback_data="stop", index=0),
+        link.params(url_variable="cakes", index=1),
+    ]
     told = sent("template with names", wa.send_template(READER, template=offer, params=params), **goes)
     assert told.status == SentTemplateStatus.ACCEPTED, told
 
-    order = template("order", [tt.BodyText("Order {{1}} of {{2}} is ready.", "1", "Monday")], tt.TemplateCategory.UTILITY, tt.ParamFormat.POSITIONAL)
+    order = template(
+        "order",
+        [tt.BodyText("Order {{1}} of {{2}} is ready.", "1", "Monday")],
+        tt.TemplateCategory.UTILITY,
+        tt.ParamFormat.POSITIONAL,
+    )
     approved(order)
     positions = [tt.BodyText.params("77", "Friday")]
     sent("template with positions", wa.send_template(READER, "order", english, positions), **goes)
     sent("template to an unopened window", wa.send_template(STRANGER, "order", english, positions), **goes)
 
-    pictured = template("pictured", [tt.HeaderImage(example=FILE, mime_type="image/png"), tt.BodyText("Look")], form=tt.ParamFormat.POSITIONAL)
+    pictured = template(
+        "pictured",
+        [tt.HeaderImage(example=FILE, mime_type="image/png"), tt.BodyText("Look")],
+        form=tt.ParamFormat.POSITIONAL,
+    )
     approved(pictured)
-    sent("template with a picture", wa.send_template(READER, "pictured", english, [tt.HeaderImage.params(image=PICTURE)]), **goes)
+    sent(
+        "template with a picture",
+        wa.send_template(READER, "pictured", english, [tt.HeaderImage.params(image=PICTURE)]),
+        **goes,
+    )
 
-    place = template("place", [tt.HeaderLocation(), tt.BodyText("Here we are")], tt.TemplateCategory.UTILITY, tt.ParamFormat.POSITIONAL)
+    place = template(
+        "place",
+        [tt.HeaderLocation(), tt.BodyText("Here we are")],
+        tt.TemplateCategory.UTILITY,
+        tt.ParamFormat.POSITIONAL,
+    )
     approved(place)
-    sent("template with a place", wa.send_template(READER, "place", english, [tt.HeaderLocation.params(lat=52.5, lon=13.4, name="Bakery", address="Example Street 1")]), **goes)
+    sent(
+        "template with a place",
+        wa.send_template(
+            READER,
+            "place",
+            english,
+            [tt.HeaderLocation.params(lat=52.5, lon=13.4, name="Bakery", address="Example Street 1")],
+        ),
+        **goes,
+    )
 
-    coupon = template("coupon", [tt.BodyText("Save"), tt.Buttons(buttons=[tt.CopyCodeButton(example="SAVE10")])], form=tt.ParamFormat.POSITIONAL)
+    coupon = template(
+        "coupon",
+        [tt.BodyText("Save"), tt.Buttons(buttons=[tt.CopyCodeButton(example="SAVE10")])],
+        form=tt.ParamFormat.POSITIONAL,
+    )
     approved(coupon)
-    sent("template with a coupon", wa.send_template(READER, "coupon", english, [tt.CopyCodeButton.params(coupon_code="SAVE20", index=0)]), **goes)
+    sent(
+        "template with a coupon",
+        wa.send_template(
+            READER, "coupon", english, [tt.CopyCodeButton.params(coupon_code="SAVE20", index=0)]
+        ),
+        **goes,
+    )
 
     listed = {it.name: it for it in wa.get_templates()}
     assert {"offer", "order", "pictured", "place", "coupon"} <= listed.keys(), listed
-    assert listed["offer"].status == tt.TemplateStatus.APPROVED and listed["offer"].language == english, listed["offer"]
+    assert (
+        listed["offer"].status == tt.TemplateStatus.APPROVED and listed["offer"].language == english
+    ), listed["offer"]
     assert [it.name for it in wa.get_templates(name="order")] == ["order"]
     assert created.get().name == "offer"
     changed = wa.update_template(created.id, new_components=[tt.BodyText("All new")])
     assert changed.success and changed.id == created.id, changed
     assert wa.delete_template("coupon")
-    refused("a template that is gone", errors.TemplateNotExists, 132001, lambda: wa.send_template(READER, "coupon", english, []))
-    refused("too few parameters", errors.TemplateParamCountMismatch, 132000, lambda: wa.send_template(READER, "order", english, [tt.BodyText.params("1")]))
+    refused(
+        "a template that is gone",
+        errors.TemplateNotExists,
+        132001,
+        lambda: wa.send_template(READER, "coupon", english, []),
+    )
+    refused(
+        "too few parameters",
+        errors.TemplateParamCountMismatch,
+        132000,
+        lambda: wa.send_template(READER, "order", english, [tt.BodyText.params("1")]),
+    )
 
 
 # ---- the account, and refusals -------------------------------------------------------------------
@@ -320,7 +445,10 @@ def refusals():
 
 question = webhooks()
 for customer in (CHOOSER, READER):
-    sim(f"customers/{customer}/messages", {"to": PHONE, "message": {"type": "text", "text": {"body": "Hello"}}})
+    sim(
+        f"customers/{customer}/messages",
+        {"to": PHONE, "message": {"type": "text", "text": {"body": "Hello"}}},
+    )
 plain_types(question)
 files()
 choices()
