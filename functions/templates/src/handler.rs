@@ -1,6 +1,7 @@
 //! Message templates of a bot's accounts: read from our records, changed at Meta.
 
 mod changes;
+mod limits;
 mod list;
 mod refusals;
 mod samples;

@@ -25,14 +25,15 @@ pub(crate) async fn environment(progress: Progress) -> Result<PathBuf> {
     )
 }
 
-/// The interpreter of a virtual environment `.local/{name}` with these requirements, made or renewed if need be.
+/// The interpreter of the virtual environment `.local/{name}` with what the file `requirements` (below the root) pins,
+/// made or renewed if need be.
 ///
 /// It is shared by all stacks of this working tree, tests included: an install takes half a minute.
 ///
 /// # Errors
 /// No Python, or no package index that pip can reach.
 pub async fn virtual_environment(name: &str, requirements: &Path) -> Result<PathBuf> {
-    prepare(name, requirements, || ()).await
+    prepare(name, &crate::root().join(requirements), || ()).await
 }
 
 async fn prepare(name: &str, requirements: &Path, note: impl FnOnce()) -> Result<PathBuf> {

@@ -8,7 +8,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// What `--fresh` leaves: tools, a soak's own stack, and the lock that we hold.
-const KEPT: [&str; 6] = ["venv", "venv.lock", "ci-venv", "dynamodb-local", "soak", "lock"];
+const KEPT: [&str; 10] = [
+    "venv",
+    "venv.lock",
+    "outside-venv",
+    "outside-venv.lock",
+    "tests-venv",
+    "tests-venv.lock",
+    "ci-venv",
+    "dynamodb-local",
+    "soak",
+    "lock",
+];
 
 /// The folder, ours alone while this value lives.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_http::{Body, Request};
-use shared::api::media::UploadedMedia;
+use shared::api::media::{BegunUpload, UploadHeaders, UploadedMedia};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::{BotId, PhoneNumberId};
 use shared::domain::media::{SENDABLE, UPLOAD_LIFE, contradicts, essence, largest_upload};
@@ -57,9 +57,13 @@ impl<S: Records, F: Bucket, K: Seal, G: MediaGraph, C: Clock, R: Random> Desk<'_
         let id = UploadId::new(self.random.bytes());
         let now = self.clock.now();
         let url = self.files.upload_link(&id.place(bot, &phone), &mime_type, size, now, UPLOAD_TIME)?;
-        let headers = json!({"content-type": mime_type, "content-length": size.to_string()});
-        let begun = json!({"uploadId": id.0, "uploadUrl": url, "method": "PUT", "headers": headers,
-            "expiresAt": now + UPLOAD_TIME});
+        let begun = BegunUpload {
+            upload_id: id.0,
+            upload_url: url,
+            method: "PUT",
+            headers: UploadHeaders { content_type: mime_type, content_length: size.to_string() },
+            expires_at: now + UPLOAD_TIME,
+        };
         Ok(answer(StatusCode::CREATED, &begun))
     }
 
@@ -95,7 +99,7 @@ impl<S: Records, F: Bucket, K: Seal, G: MediaGraph, C: Clock, R: Random> Desk<'_
         let file = SampleFile { name: NAME, mime_type, bytes };
         let id = self.graph.upload_media(&client.phone_number_id, file, &token).await.map_err(refusal)?;
         let expires_at = self.clock.now() + UPLOAD_LIFE;
-        let uploaded = UploadedMedia { id, expires_at, size: bytes.len(), mime_type };
+        let uploaded = UploadedMedia { id, expires_at, size: bytes.len(), mime_type: mime_type.to_owned() };
         Ok(answer(StatusCode::CREATED, &uploaded))
     }
 

@@ -15,7 +15,7 @@ use shared::http::{
 };
 use shared::ports::{Clock, Seal, TemplateGraph};
 
-use super::{Desk, Records, refusals};
+use super::{Desk, Records, limits, refusals};
 
 const CATEGORIES: [&str; 3] = ["AUTHENTICATION", "MARKETING", "UTILITY"];
 /// Members that are ours, and what Meta calls them.
@@ -236,9 +236,8 @@ fn check(wanted: &Map<String, Value>) -> Result<(), ApiError> {
     if let Some(components) = wanted.get("components") {
         let is_typed = |component: &Value| component["type"].is_string();
         let all = components.as_array().filter(|all| !all.is_empty() && all.iter().all(is_typed));
-        if all.is_none() {
-            return Err(invalid("components", "must be a list of objects with a type"));
-        }
+        let all = all.ok_or_else(|| invalid("components", "must be a list of objects with a type"))?;
+        limits::check("components", all)?;
     }
     if let Some(format) = wanted.get("parameter_format")
         && !["POSITIONAL", "NAMED"].iter().any(|known| format == known)

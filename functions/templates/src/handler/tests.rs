@@ -242,6 +242,48 @@ async fn what_meta_would_refuse_is_named_before_the_call() {
 }
 
 #[tokio::test]
+async fn the_longest_texts_of_a_template_pass_and_one_character_more_is_named_before_the_call() {
+    let text = |length: usize| "😀".repeat(length / 2) + &"x".repeat(length % 2);
+    let components = |more: [usize; 7]| {
+        let [header, body, footer, label, url, coupon, buttons] = more;
+        let mut all = vec![
+            json!({"type": "URL", "text": text(25 + label), "url": format!("https://{}", "x".repeat(1992 + url))}),
+            json!({"type": "COPY_CODE", "example": "x".repeat(15 + coupon)}),
+        ];
+        all.resize(10 + buttons, json!({"type": "QUICK_REPLY", "text": "No"}));
+        json!([
+            {"type": "HEADER", "format": "TEXT", "text": text(60 + header)},
+            {"type": "body", "text": text(1024 + body)},
+            {"type": "FOOTER", "text": text(60 + footer)},
+            {"type": "BUTTONS", "buttons": all},
+        ])
+    };
+    let shop = Shop::new().await;
+    let refusal = async |components: Value| {
+        let mut body = greeting("welcome");
+        body["components"] = components;
+        answered(shop.call(&to(CREATE, &[]).body(&body)).await).1["member"].clone()
+    };
+    assert_eq!(refusal(components([0; 7])).await, Value::Null);
+    for (n, member) in [
+        (0, "components[0].text"),
+        (1, "components[1].text"),
+        (2, "components[2].text"),
+        (3, "components[3].buttons[0].text"),
+        (4, "components[3].buttons[0].url"),
+        (5, "components[3].buttons[1].example"),
+        (6, "components[3].buttons"),
+    ] {
+        let mut more = [0; 7];
+        more[n] = 1;
+        assert_eq!(refusal(components(more)).await, json!(member));
+    }
+    let card = json!([{"type": "CAROUSEL", "cards": [{"components": components([0, 1, 0, 0, 0, 0, 0])}]}]);
+    assert_eq!(refusal(card).await, json!("components[0].cards[0].components[1].text"));
+    assert_eq!(shop.world.graph.calls("create_template"), 1);
+}
+
+#[tokio::test]
 async fn several_accounts_must_be_told_apart() {
     let shop = Shop::new().await;
     shop.world.active_client(&bot(), 2).await;

@@ -7,7 +7,7 @@ use super::auth::Caller;
 use super::error::GraphError;
 use super::fields::{Node, page, select};
 use super::{Answer, GraphRequest, MANAGEMENT, Turn, success};
-use crate::clock::{DAY_MS, HOUR_MS};
+use crate::clock::{DAY_MS, HOUR_MS, SECOND_MS};
 use crate::random;
 use crate::state::{Template, Waba};
 use crate::webhooks::Effect;
@@ -27,8 +27,30 @@ const EDITS_PER_MONTH: usize = 10;
 /// `GET /{waba}/message_templates`, filtered by `name`, `status`, `language` or `category` if given.
 pub(super) fn list(turn: &Turn<'_>, caller: &Caller, id: &str) -> Answer {
     let waba = turn.waba(caller, id, MANAGEMENT)?;
-    let nodes: Vec<Node> = waba.templates.iter().map(fields).filter(|node| matches(turn, node)).collect();
-    page(&nodes, turn.request, &DEFAULT_FIELDS, &turn.address())
+    let nodes: Vec<Node> = waba
+        .templates
+        .iter()
+        .map(|template| fields(turn, template))
+        .filter(|node| matches(turn, node))
+        .collect();
+    let mut answer = page(&nodes, turn.request, &DEFAULT_FIELDS, &turn.address())?;
+    if let Some(asked) = turn.request.text("summary") {
+        answer["summary"] = summary(&asked, nodes.len(), waba.templates.len());
+    }
+    Ok(answer)
+}
+
+/// Counts that `summary=` asks for by name; without one of its names Meta's answer has none of them.
+fn summary(asked: &str, found: usize, all: usize) -> Value {
+    let known = [
+        ("total_count", json!(found)),
+        ("message_template_count", json!(all)),
+        ("message_template_limit", json!(MOST_TEMPLATES)),
+        ("are_translations_complete", json!(true)),
+    ];
+    let asked: Vec<&str> = asked.split(',').map(str::trim).collect();
+    let wanted = known.into_iter().filter(|(name, _)| asked.contains(name));
+    Value::Object(wanted.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn matches(turn: &Turn<'_>, node: &Node) -> bool {
@@ -38,7 +60,9 @@ fn matches(turn: &Turn<'_>, node: &Node) -> bool {
     })
 }
 
-fn fields(template: &Template) -> Node {
+fn fields(turn: &Turn<'_>, template: &Template) -> Node {
+    // Of now: when Meta last looked is not kept.
+    let scored_at = turn.state.now_ms() / SECOND_MS;
     let entries = [
         ("id", json!(template.id)),
         ("name", json!(template.name)),
@@ -50,8 +74,12 @@ fn fields(template: &Template) -> Node {
         ("parameter_format", json!(template.parameter_format)),
         ("message_send_ttl_seconds", json!(template.ttl_seconds)),
         ("components", template.components.clone()),
-        ("quality_score", json!({"score": template.quality})),
+        ("quality_score", json!({"score": template.quality, "date": scored_at})),
         ("rejected_reason", json!(template.rejected_reason)),
+        ("sub_category", Value::Null),
+        ("library_template_name", Value::Null),
+        ("cta_url_link_tracking_opted_out", Value::Null),
+        ("degrees_of_freedom_spec", Value::Null),
     ];
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -62,7 +90,7 @@ pub(super) fn read(turn: &Turn<'_>, caller: &Caller, id: &str) -> Answer {
     let waba = turn.waba(caller, &waba_id, MANAGEMENT)?;
     let template = waba.templates.iter().find(|template| template.id == id);
     let template = template.ok_or_else(|| GraphError::unsupported("get", id))?;
-    select(&fields(template), turn.request, &DEFAULT_FIELDS)
+    select(&fields(turn, template), turn.request, &DEFAULT_FIELDS)
 }
 
 /// `POST /{waba}/message_templates`.
@@ -237,8 +265,10 @@ pub(super) fn edit(turn: &mut Turn<'_>, caller: &Caller, id: &str) -> Answer {
     template.parameter_format = format.unwrap_or_else(|| template.parameter_format.clone());
     template.components = components.unwrap_or_else(|| template.components.clone());
     template.status = "PENDING".to_owned();
+    let answer =
+        json!({"success": true, "id": template.id, "name": template.name, "category": template.category});
     turn.effects.push(Effect::ReviewTemplate { waba_id, template_id: id.to_owned() });
-    success()
+    Ok(answer)
 }
 
 fn check_edit(template: &mut Template, category: &str, now: i64) -> Result<(), GraphError> {

@@ -62,6 +62,8 @@ pub(super) fn fields(turn: &Turn<'_>, waba: &Waba) -> Node {
         ("is_enabled_for_insights", json!(false)),
         ("template_auto_archival_enabled", json!(false)),
         ("linked_commerce_account", Value::Null),
+        // An edge that callers may name as a field.
+        ("subscribed_apps", Value::Null),
         ("health_status", health(turn, waba, None)),
     ];
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -7,7 +7,7 @@ use crate::graph::error::GraphError;
 use super::content::is_web_address;
 use super::part::Part;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 16] = [
     "button",
     "list",
     "cta_url",
@@ -15,6 +15,8 @@ const TYPES: [&str; 15] = [
     "location_request_message",
     "address_message",
     "contact_request",
+    // As pywa 4.5 writes it; Meta's page on business-scoped user ids has the one above (2026-08).
+    "request_contact_info",
     "product",
     "product_list",
     "catalog_message",
@@ -41,7 +43,7 @@ pub(super) fn check(interactive: &Part<'_>) -> Result<(), GraphError> {
         "cta_url" => web_button(&action?),
         "flow" => flow(&action?),
         "location_request_message" => named(&action?, "send_location").map(|_| ()),
-        "contact_request" => named(&action?, "request_contact_info").map(|_| ()),
+        "contact_request" | "request_contact_info" => named(&action?, "request_contact_info").map(|_| ()),
         "address_message" => named(&action?, "address_message")?
             .required("parameters")?
             .required_text("country", 2)

@@ -193,13 +193,15 @@ pub(crate) fn default_templates() -> Vec<Template> {
             "order_update",
             "en_US",
             "UTILITY",
-            json!([{"type": "BODY", "text": "Hello {{1}}, your order {{2}} is on its way."}]),
+            json!([{"type": "BODY", "text": "Hello {{1}}, your order {{2}} is on its way.",
+                    "example": {"body_text": [["Ada", "77"]]}}]),
         ),
         Template::approved(
             "seasonal_offer",
             "en_US",
             "MARKETING",
-            json!([{"type": "BODY", "text": "Hi {{1}}, this week everything is a little cheaper."}]),
+            json!([{"type": "BODY", "text": "Hi {{1}}, this week everything is a little cheaper.",
+                    "example": {"body_text": [["Ada"]]}}]),
         ),
     ]
 }

@@ -19,6 +19,7 @@ mod media;
 mod onboarding;
 mod openapi;
 mod outages;
+mod outside;
 mod pages;
 mod recovery;
 mod refusals;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         media::cases(),
         sending::cases(),
         templates::cases(),
+        outside::cases(),
         stops::cases(),
         webhooks::cases(),
         tenants::cases(),

@@ -237,7 +237,8 @@ fn card(card: &Member<'_>) -> Checked {
             return body.refuse_member("text", "may have two line breaks");
         }
     }
-    if kind == Some("cta_url") || action.has("name") { cta_url(&action) } else { quick_replies(&action) }
+    // By the action: pywa names a card with quick replies cta_url, too.
+    if action.has("buttons") { quick_replies(&action) } else { cta_url(&action) }
 }
 
 fn quick_replies(action: &Member<'_>) -> Checked {

@@ -199,7 +199,8 @@ impl<'a> Member<'a> {
     /// A whole number, or text that is one.
     pub(in crate::domain) fn whole(&self, name: &str, range: RangeInclusive<u64>) -> Checked<u64> {
         let number = self.find(name).and_then(|member| match member.value {
-            Value::Number(number) => Number::as_u64(number),
+            // A whole number may come with a point: other languages write 60.0.
+            Value::Number(number) => number.as_u64().or_else(|| without_point(number)),
             Value::String(text) => text.parse().ok(),
             _ => None,
         });
@@ -242,6 +243,10 @@ fn is_link(text: &str) -> bool {
     };
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
     !host.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn without_point(number: &Number) -> Option<u64> {
+    number.to_string().strip_suffix(".0")?.parse().ok()
 }
 
 /// Length as Meta's limits are read here: in UTF-16 units.

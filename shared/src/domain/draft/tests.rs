@@ -64,6 +64,20 @@ fn every_type_and_kind_has_a_good_example_that_goes_out_unchanged() {
     assert_eq!(missing, [""; 0]);
 }
 
+/// What pywa writes, in which every type and kind of its own occurs.
+const OUTSIDE: &str = include_str!("../../../../infra/tests/outside/messages.json");
+
+#[test]
+fn what_an_outside_library_sends_passes_our_checks() {
+    let messages: Map<String, Value> = serde_json::from_str(OUTSIDE).unwrap();
+    assert!(messages.len() > 40);
+    for (step, message) in messages {
+        let mut body = message.as_object().unwrap().clone();
+        body.insert("to".to_owned(), "15550100123".into());
+        Draft::parse(&body).unwrap_or_else(|error| panic!("{step}: {error}"));
+    }
+}
+
 #[test]
 fn types_and_recipients_are_checked() {
     let text = |member: &str, value: Value| {
