@@ -8,16 +8,17 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::support::description;
 use crate::support::{Case, Client, World, cases};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["openapi":
         Beside the_document_is_a_valid_description,
         Beside an_outside_tool_finds_no_answer_that_is_not_described,
+        Last the_answers_of_all_tests_are_as_described,
     ]
 }
 
-const DOCUMENT: &str = "docs/openapi.json";
 /// No measure of speed: it only ends a run that hangs.
 const HANG: Duration = Duration::from_secs(300);
 
@@ -47,7 +48,7 @@ async fn run(mut command: Command) -> Result<()> {
 
 async fn the_document_is_a_valid_description(_: &World) -> Result<()> {
     let mut validator = tool("openapi-spec-validator").await?;
-    validator.arg(root().join(DOCUMENT));
+    validator.arg(description::file());
     run(validator).await
 }
 
@@ -90,7 +91,7 @@ async fn make_template(client: &Client<'_>, name: &str) -> Result<String> {
 /// The document without keys, of which the tool repeats a few: they would be refused as used before. One route
 /// keeps its own.
 fn mostly_without_keys() -> Result<Value> {
-    let mut document: Value = serde_json::from_str(&std::fs::read_to_string(root().join(DOCUMENT))?)?;
+    let mut document: Value = serde_json::from_str(&std::fs::read_to_string(description::file())?)?;
     let paths = document["paths"].as_object_mut().context("no paths")?;
     let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
     for operation in operations.filter(|operation| operation["operationId"] != "markRead") {
@@ -120,4 +121,12 @@ async fn an_outside_tool_finds_no_answer_that_is_not_described(world: &World) ->
         .envs([("CUSTOMER", &tried.customer), ("OTHER_CUSTOMER", &tried.other_customer)])
         .env("WAMID", &tried.wamid);
     run(schemathesis).await
+}
+
+async fn the_answers_of_all_tests_are_as_described(world: &World) -> Result<()> {
+    let mut python = tool("python").await?;
+    python
+        .arg(root().join("infra/tests/described.py"))
+        .args([description::file(), world.description.answers()]);
+    run(python).await
 }
