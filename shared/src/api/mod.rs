@@ -18,7 +18,8 @@ pub mod describe;
 #[cfg(feature = "openapi")]
 pub mod message;
 
-#[cfg(all(test, feature = "openapi"))]
+#[cfg(test)]
+#[cfg(feature = "openapi")]
 mod tests;
 
 use serde::Serialize;
