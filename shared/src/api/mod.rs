@@ -16,7 +16,7 @@ pub mod webhooks;
 #[cfg(feature = "openapi")]
 pub mod describe;
 #[cfg(feature = "openapi")]
-pub mod message;
+mod message;
 
 #[cfg(test)]
 #[cfg(feature = "openapi")]
