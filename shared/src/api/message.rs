@@ -10,6 +10,10 @@ use crate::domain::ids::{BotId, Bsuid, PhoneNumberId};
 
 /// A message to be sent: the Cloud API's message object, and from which client. Give `to` or `recipient`.
 #[derive(JsonSchema)]
+#[schemars(extend("anyOf" = [
+    {"required": ["to"], "properties": {"to": {"type": "string"}}},
+    {"required": ["recipient"], "properties": {"recipient": {"type": "string"}}},
+]))]
 pub(super) struct SendRequest {
     /// The bot that sends.
     #[schemars(rename = "botId")]
@@ -17,7 +21,7 @@ pub(super) struct SendRequest {
     /// The number to send from; needed if the bot has several.
     #[schemars(rename = "phoneNumberId")]
     phone_number_id: Option<PhoneNumberId>,
-    /// The customer's phone number with country code, with or without `+`; for a group the group's id.
+    /// The customer's phone number with country code, 7 to 15 digits, with or without `+`; for a group the group's id.
     #[schemars(extend("examples" = ["15550100001"]))]
     to: Option<String>,
     /// The customer's business-scoped user id, where there is no phone number.
@@ -74,7 +78,11 @@ enum MessageContent {
         contacts: Vec<ContactCard>,
     },
     /// A reaction to a message.
-    Reaction { reaction: ReactionContent },
+    Reaction {
+        reaction: ReactionContent,
+        /// Must not be there: a reaction names its message itself.
+        context: Option<()>,
+    },
     /// A template: the only type outside the customer service window.
     Template { template: TemplateContent },
     /// Buttons, lists, products, Flows and more.

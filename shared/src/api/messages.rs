@@ -174,7 +174,7 @@ impl<'a> MessageItem<'a> {
             r#type: kind,
             timestamp: message.at,
             statuses: message.statuses.times(),
-            text: (!content.is_null()).then(|| line_of(&content).into()),
+            text: (!content.is_null()).then(|| line_of(&content)),
             context: member("context"),
             referral: member("referral"),
             refers_to: refers_to(&content).map(str::to_owned),

@@ -19,9 +19,10 @@ pub mod webhooks;
 #[cfg(feature = "openapi")]
 pub mod describe;
 #[cfg(feature = "openapi")]
-pub mod message;
+mod message;
 
-#[cfg(all(test, feature = "openapi"))]
+#[cfg(test)]
+#[cfg(feature = "openapi")]
 mod tests;
 
 use serde::Serialize;

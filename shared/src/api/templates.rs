@@ -329,7 +329,7 @@ mod requests {
         file_name: Name,
         mime_type: MimeType,
         /// Its bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(extend("contentEncoding" = "base64", "pattern" = "^([A-Za-z0-9+/]{4})+$"))]
         base64: String,
     }
 

@@ -48,6 +48,8 @@ fn main() -> ExitCode {
         // Those that must be alone come first: everybody waits for them.
         exchange::cases(),
         outages::cases(),
+        // Its tool calls for two minutes.
+        openapi::cases(),
         accounts::cases(),
         onboarding::cases(),
         pages::cases(),
@@ -67,7 +69,6 @@ fn main() -> ExitCode {
         webhooks::cases(),
         tenants::cases(),
         refusals::cases(),
-        openapi::cases(),
         // It looks at what all others left behind.
         secrets::cases(),
     ];

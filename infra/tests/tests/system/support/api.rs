@@ -7,6 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use super::description::Call;
 use super::{Signup, World, secret};
 
 pub(crate) const EXCHANGE: &str = "/api/integrations/whatsapp/exchange-token";
@@ -64,7 +65,9 @@ impl<'w> Api<'w> {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<Answer> {
-        let what = format!("{method} {}", path.split('?').next().unwrap_or_default());
+        let bare_path = path.split('?').next().unwrap_or_default();
+        let what = format!("{method} {bare_path}");
+        let lower_method = method.as_str().to_ascii_lowercase();
         let mut call = self.world.http.request(method, format!("{}{path}", self.world.info.api_url));
         if let Some(token) = &self.token {
             call = call.bearer_auth(token);
@@ -85,6 +88,15 @@ impl<'w> Api<'w> {
         let known = |secret: &String| secret.len() > 6 && text.contains(secret);
         let leaks = secret::has_token(&text) || self.world.canaries().iter().any(known);
         ensure!(!leaks, "{what} answered {status} with a secret in it");
+        let content_type =
+            headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        self.world.description.check(Call {
+            method: &lower_method,
+            path: bare_path,
+            status,
+            content_type,
+            body: &text,
+        })?;
         Ok(Answer { what, status, headers, text })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod cloud;
+pub(crate) mod description;
 pub(crate) mod secret;
 pub(crate) mod sim;
 pub(crate) mod suite;

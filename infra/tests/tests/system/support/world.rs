@@ -15,6 +15,7 @@ use switchboard::{Options, Ports, Stack, StackInfo};
 
 use super::api::WEBHOOKS;
 use super::cloud::{Cloud, Item};
+use super::description::Description;
 use super::{Api, Signup, Sim, eventually};
 
 /// Settings that make waiting short.
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) info: StackInfo,
     pub(crate) http: reqwest::Client,
     pub(crate) cloud: Cloud,
+    pub(crate) description: Description,
     stack: Mutex<Option<Stack>>,
     /// What must never be seen: every secret that a test had in its hands.
     canaries: Mutex<BTreeSet<String>>,
@@ -55,6 +57,7 @@ impl World {
         Ok(Self {
             http: switchboard::client()?,
             cloud: Cloud::new(&info)?,
+            description: Description::read()?,
             info,
             stack: Mutex::new(Some(stack)),
             canaries: Mutex::default(),
