@@ -159,11 +159,8 @@ impl ResolveCustomers for Conversations {
 
 impl TouchConversations for Conversations {
     async fn touch_conversation(&self, touch: &ConversationTouch) -> Stored<()> {
-        let mut item = match self.0.update(UPDATE, key(&touch.id), newest(touch)?).await? {
-            // Of the business it may be the answer that makes everything free; that is one write more, once.
-            Write::Done(_) if touch.by != TouchedBy::Business => return Ok(()),
-            Write::Done(item) | Write::Refused(item) => item,
-        };
+        let first = self.0.update(UPDATE, key(&touch.id), newest(touch)?).await?;
+        let (Write::Done(mut item) | Write::Refused(mut item)) = first;
         for _ in 0..MOST_TRIES {
             let known = conversation(item.clone())?;
             let mut next = known.clone();
@@ -180,21 +177,19 @@ impl TouchConversations for Conversations {
     }
 }
 
-/// How often a message that is not the newest, or brings other names, is tried again because somebody else wrote
-/// to the conversation meanwhile. Each time means that one of them got through.
+/// How often a change is tried again because somebody else wrote to the conversation meanwhile. Each time means that
+/// one of them got through.
 const MOST_TRIES: usize = 16;
 
-/// What a touch does that is the newest of all and brings no other names: nearly each one, and so one write.
-/// [`Conversation::take`] says the same.
+/// What a touch does that is the newest of all, brings no new names and opens no free entry point: nearly each one,
+/// and so one write. [`Conversation::take`] says what is left to do.
 fn newest(touch: &ConversationTouch) -> Stored<Expression> {
-    let is_newest = "(attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt)";
-    let same_names = "(attribute_not_exists(#customer) OR #customer = :customer)";
+    let is_newest = "attribute_not_exists(#conversationId) OR #lastMessageAt <= :lastMessageAt";
     let customer = nested("conversations", &touch.customer)?;
+    let change = Expression::when(is_newest).set_if_missing("customer", customer);
     let change = match touch.by.tells_names() {
-        true => Expression::when(&format!("{is_newest} AND {same_names}"))
-            .set("customer", customer)
-            .set("namedAt", millis(touch.at)),
-        false => Expression::when(is_newest).set_if_missing("customer", customer),
+        true => change.set("namedAt", millis(touch.at)),
+        false => change,
     };
     let change = change
         .set("lastMessageAt", millis(touch.at))
