@@ -14,7 +14,8 @@ use shared::domain::media::{MediaFile, MediaKey, MediaState};
 use shared::flows::tokens::Tokens;
 use shared::http::{ApiError, Caller, Response, StatusCode, json as answer, path_parameter};
 use shared::ports::{
-    Clock, EraseFiles, LinkFiles, LinkUploads, MediaGraph, Random, ReadClients, ReadFiles, ReadGrants, ReadMedia, Seal,
+    Clock, EraseFiles, LinkFiles, LinkUploads, MediaGraph, Random, ReadClients, ReadFiles, ReadGrants,
+    ReadMedia, Seal,
 };
 
 /// How long a link works: long enough to be opened, too short to be passed around.

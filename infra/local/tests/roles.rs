@@ -156,7 +156,11 @@ async fn send_files(info: &StackInfo, asked: &Value) {
     let http = switchboard::client().unwrap();
     let admin = &info.tokens.as_ref().unwrap().admin;
     let phone = asked["phoneNumberId"].as_str().unwrap();
-    let write = format!("{}/_sim/customers/{}/messages", info.meta_url, asked["customerIds"]["waId"].as_str().unwrap_or("15550100123"));
+    let write = format!(
+        "{}/_sim/customers/{}/messages",
+        info.meta_url,
+        asked["customerIds"]["waId"].as_str().unwrap_or("15550100123")
+    );
     let message = json!({"to": phone, "message": {"type": "image"}});
     assert_eq!(http.post(write).json(&message).send().await.unwrap().status(), 200);
     let list = format!("{}/api/whatsapp/messages/demo-bakery", info.api_url);
@@ -174,7 +178,11 @@ async fn send_files(info: &StackInfo, asked: &Value) {
     let link = http.get(format!("{media}/{}", in_time.unwrap())).bearer_auth(admin).send().await.unwrap();
     assert_eq!((refusals(info), link.status().as_u16()), (Vec::<String>::new(), 200));
     let link: Value = link.json().await.unwrap();
-    assert_eq!(http.get(link["url"].as_str().unwrap()).send().await.unwrap().status(), 200, "the link's rights");
+    assert_eq!(
+        http.get(link["url"].as_str().unwrap()).send().await.unwrap().status(),
+        200,
+        "the link's rights"
+    );
     let png = http.post(format!("{media}/{phone}")).header("content-type", "image/png");
     let uploaded = png.bearer_auth(admin).body(&b"\x89PNG\r\n"[..]).send().await.unwrap();
     assert_eq!((refusals(info), uploaded.status().as_u16()), (Vec::<String>::new(), 201));

@@ -215,10 +215,8 @@ impl LinkUploads for Files {
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<String, StoreError> {
-        let headers = [
-            (CONTENT_LENGTH.as_str(), size.to_string()),
-            (CONTENT_TYPE.as_str(), content_type.to_owned()),
-        ];
+        let headers =
+            [(CONTENT_LENGTH.as_str(), size.to_string()), (CONTENT_TYPE.as_str(), content_type.to_owned())];
         let how = Signing::Link { headers: &headers, lifetime };
         let signed = self.sign(LINK, &Method::PUT, key, now.into(), how)?;
         Ok(signed.url.into())

@@ -184,13 +184,20 @@ async fn a_larger_file_is_uploaded_in_two_steps() {
     let movie = [b"\0\0\0\x18ftypmp42".as_slice(), &[0; 6 * 1024 * 1024]].concat();
     let begin = step(&client, "uploads", &json!({"mimeType": "video/mp4", "size": movie.len()}));
     let (status, begun) = answered(handle(&world, &begin).await);
-    assert_eq!((status, &begun["method"], &begun["expiresAt"]), (201, &json!("PUT"), &json!("2026-11-21T13:00:00Z")));
+    assert_eq!(
+        (status, &begun["method"], &begun["expiresAt"]),
+        (201, &json!("PUT"), &json!("2026-11-21T13:00:00Z"))
+    );
     let finish = step(
         &client,
         &format!("uploads/{}", begun["uploadId"].as_str().unwrap()),
         &json!({"mimeType": "video/mp4"}),
     );
-    assert_eq!(refused(handle(&world, &finish).await), (404, "upload_not_found".to_owned()), "nothing is there yet");
+    assert_eq!(
+        refused(handle(&world, &finish).await),
+        (404, "upload_not_found".to_owned()),
+        "nothing is there yet"
+    );
     let url = begun["uploadUrl"].as_str().unwrap();
     assert!(world.files.put_at(url, "video/mp4", &movie, world.clock.now()));
     world.graph.fail_next("upload_media", GraphFault::NotSent);
@@ -210,8 +217,9 @@ async fn an_upload_in_two_steps_is_checked_at_both() {
     assert_eq!(begin("image/gif", json!(5)).await, "media_type_unsupported");
     assert_eq!(begin("video/mp4", json!(16 * 1024 * 1024 + 1)).await, "media_too_large");
     assert_eq!(begin("video/mp4", json!(0)).await, "invalid_member");
-    let (_, begun) =
-        answered(handle(&world, &step(&client, "uploads", &json!({"mimeType": "video/mp4", "size": 7}))).await);
+    let (_, begun) = answered(
+        handle(&world, &step(&client, "uploads", &json!({"mimeType": "video/mp4", "size": 7}))).await,
+    );
     let url = begun["uploadUrl"].as_str().unwrap();
     assert!(world.files.put_at(url, "video/mp4", b" <html>", world.clock.now()));
     let id = begun["uploadId"].as_str().unwrap();

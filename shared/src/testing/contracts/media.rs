@@ -5,8 +5,8 @@ use crate::domain::Timestamp;
 use crate::domain::media::{Fetch, MediaFile, MediaKey, MediaState, Rejected, StoredFile};
 use crate::domain::raw::sha256;
 use crate::ports::{
-    EraseFiles, EraseMedia, FetchMedia, LinkFiles, LinkUploads, MediaClaim, MediaSave, NewFile, NoteMedia, PutFiles,
-    ReadFiles, ReadMedia, SendFetches,
+    EraseFiles, EraseMedia, FetchMedia, LinkFiles, LinkUploads, MediaClaim, MediaSave, NewFile, NoteMedia,
+    PutFiles, ReadFiles, ReadMedia, SendFetches,
 };
 
 fn file(ids: &Ids, n: u32, due_at: Timestamp) -> MediaFile {
