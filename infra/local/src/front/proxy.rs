@@ -88,7 +88,9 @@ pub(super) async fn pass(
 /// Whether a body of this type reaches the function as text.
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.starts_with("text/") || kind.starts_with("application/")
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.starts_with("text/")
+        || ["application/json", "application/xml", "application/javascript"].contains(&kind)
 }
 
 /// Where a call goes; `None` if its path would leave the API once dots are resolved.
