@@ -73,7 +73,7 @@ pub(super) async fn pass(
     };
     let mut headers = passed(&parts.headers);
     forwarded(&mut headers, peer, front.issuer.origin());
-    if std::str::from_utf8(&body).is_err() {
+    if is_text(&headers) && std::str::from_utf8(&body).is_err() {
         // The emulator takes bodies of JSON's type for text and replaces what is none; the signature of a
         // webhook would no longer match. A body without a type reaches the function in base64, whole.
         headers.remove(CONTENT_TYPE);
@@ -83,6 +83,14 @@ pub(super) async fn pass(
         Ok(answer) => answered(answer).await,
         Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
     }
+}
+
+/// Whether a body of this type reaches the function as text.
+fn is_text(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.starts_with("text/")
+        || ["application/json", "application/xml", "application/javascript"].contains(&kind)
 }
 
 /// Where a call goes; `None` if its path would leave the API once dots are resolved.
