@@ -9,6 +9,7 @@ use aws_sigv4::http_request::{
     SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, StatusCode};
 use url::Url;
@@ -163,8 +164,11 @@ async fn refusal(operation: &'static str, response: Response) -> StoreError {
 
 impl PutFiles for Files {
     async fn put_file(&self, file: NewFile<'_>) -> Result<(), StoreError> {
+        let hash = hex::decode(file.sha256).map_err(|e| StoreError::service(PUT, e))?;
         let headers = [
             (CONTENT_TYPE.as_str(), file.content_type.to_owned()),
+            // Checked, and kept with the object.
+            ("x-amz-checksum-sha256", STANDARD.encode(hash)),
             (CONTENT_DISPOSITION.as_str(), attachment(file.name)),
             ("cache-control", "private, no-store".to_owned()),
         ];
