@@ -20,7 +20,7 @@ const ENOUGH_BYTES: usize = 1024 * 1024;
 const UNKNOWN: &str = "customer_not_found";
 
 /// All records that it uses. IAM: dynamodb:Query on the indexes of clients, messages and conversations and on
-/// events and blobs; BatchGetItem on clients, messages and conversations; GetItem on clients and conversations.
+/// events and blobs; BatchGetItem on clients, messages, conversations and media; GetItem on clients and conversations.
 pub(crate) trait Records: export::Records + ReadClients + ListClients + ResolveCustomers {}
 impl<T: export::Records + ReadClients + ListClients + ResolveCustomers> Records for T {}
 

@@ -17,6 +17,7 @@ async fn main() -> Result<(), Error> {
         .messages(config::required("MESSAGES_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?)
         .events(config::required("EVENTS_TABLE")?)
+        .media(config::required("MEDIA_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);
     run(service_fn(async |request: Request| {
         shared::http::respond(handler::handle(&store, &SystemClock, &request).await)

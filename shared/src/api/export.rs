@@ -58,9 +58,9 @@ impl<'a> Line<'a> {
                 let names = names.iter().map(|name: &CustomerKey| name.as_ref().to_owned()).collect();
                 Self::Conversation(Box::new(ConversationItem::of(conversation, now).with_aliases(names)))
             }
-            Kept::Message(message, raw) => Self::Message {
+            Kept::Message(message, raw, file) => Self::Message {
                 raw_statuses: message.statuses.bodies().map(|(_, body)| value_of(body)).collect(),
-                message: Box::new(MessageItem::of(message)),
+                message: Box::new(MessageItem::of(message).with_file(file.as_deref())),
                 raw,
             },
             Kept::Event(event, raw) => {

@@ -10,13 +10,15 @@ use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
 use crate::domain::ids::ConversationId;
 use crate::domain::json::value_of;
+use crate::domain::media::{MediaFile, MediaKey};
 use crate::domain::message::Message;
 use crate::domain::raw::Raw;
 use crate::error::{Chain, StoreError};
 use crate::ports::{
-    AccountEvent, Blobs, ListConversations, ListEvents, ListMessages, Listing, ReadConversations,
+    AccountEvent, Blobs, ListConversations, ListEvents, ListMessages, Listing, ReadConversations, ReadMedia,
 };
 
+use super::ingest::media_key_of;
 use super::mentions::mentions;
 use super::raws::stored_bytes;
 
@@ -26,16 +28,19 @@ const PAGE: usize = 50;
 const LONGEST_POSITION: usize = 1024;
 
 /// All records that an export reads.
-pub trait Records: ReadConversations + ListConversations + ListMessages + ListEvents + Blobs {}
-impl<T: ReadConversations + ListConversations + ListMessages + ListEvents + Blobs> Records for T {}
+pub trait Records:
+    ReadConversations + ListConversations + ListMessages + ListEvents + ReadMedia + Blobs
+{
+}
+impl<T: ReadConversations + ListConversations + ListMessages + ListEvents + ReadMedia + Blobs> Records for T {}
 
 /// Something that is kept of a customer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
     /// The conversation, with all names that lead to it.
     Conversation(Box<Conversation>, Vec<CustomerKey>),
-    /// A message, with what came or what was sent, in Meta's form.
-    Message(Box<Message>, Value),
+    /// A message, with what came or what was sent, in Meta's form, and how far its file is.
+    Message(Box<Message>, Value, Option<Box<MediaFile>>),
     /// An event of the account that names the customer, in Meta's form.
     Event(Box<AccountEvent>, Value),
 }
@@ -137,12 +142,16 @@ impl<S: Records> Export<'_, S> {
     ) -> Result<(Vec<Kept>, Option<String>), StoreError> {
         let listing = Listing::Conversation(id.clone());
         let page = self.store.list_messages(&listing, None, None, before, PAGE).await?;
+        let own = page.items.into_iter().filter(|message| message.bot_id.as_ref() == Some(&client.bot_id));
+        let own: Vec<Message> = own.collect();
+        let keys: Vec<MediaKey> = own.iter().filter_map(media_key_of).collect();
+        let files = if keys.is_empty() { Vec::new() } else { self.store.media_files(&keys).await? };
         let mut kept = Vec::new();
-        for message in page.items {
-            if message.bot_id.as_ref() == Some(&client.bot_id) {
-                let raw = self.readable(&message.raw).await?;
-                kept.push(Kept::Message(Box::new(message), raw));
-            }
+        for message in own {
+            let raw = self.readable(&message.raw).await?;
+            let key = media_key_of(&message);
+            let file = files.iter().find(|file| Some(&file.key) == key.as_ref());
+            kept.push(Kept::Message(Box::new(message), raw, file.cloned().map(Box::new)));
         }
         Ok((kept, page.next))
     }

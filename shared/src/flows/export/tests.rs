@@ -45,11 +45,13 @@ async fn everything_of_the_customer_is_told_with_what_came_and_nothing_of_anothe
     let messages: Vec<(&Message, &Value)> = kept
         .iter()
         .filter_map(|kept| match kept {
-            Kept::Message(message, raw) => Some((&**message, raw)),
+            Kept::Message(message, raw, _) => Some((&**message, raw)),
             _ => None,
         })
         .collect();
-    assert_eq!(messages.len(), 3, "two came, one was answered");
+    assert_eq!(messages.len(), 4, "three came, one was answered");
+    let files: Vec<_> = kept.iter().filter(|kept| matches!(kept, Kept::Message(_, _, Some(_)))).collect();
+    assert_eq!(files.len(), 1, "the picture's");
     assert!(messages.is_sorted_by_key(|(message, _)| std::cmp::Reverse(message.time_key())));
     assert!(messages.iter().all(|(_, raw)| raw.is_object()), "the one in parts, too");
     assert_eq!(events(&kept), ["automatic_events", "user_preferences"]);
@@ -72,11 +74,11 @@ async fn many_messages_come_in_pages_each_once() {
     let ids: std::collections::BTreeSet<_> = kept
         .iter()
         .filter_map(|kept| match kept {
-            Kept::Message(message, _) => Some(message.id.clone()),
+            Kept::Message(message, ..) => Some(message.id.clone()),
             _ => None,
         })
         .collect();
-    assert_eq!((ids.len(), kept.len()), (PAGE * 2 + 3, PAGE * 2 + 6));
+    assert_eq!((ids.len(), kept.len()), (PAGE * 2 + 4, PAGE * 2 + 7));
 }
 
 #[tokio::test]
@@ -99,14 +101,14 @@ async fn what_is_damaged_hides_nothing_else_and_what_fails_may_be_repeated() {
     let shop = Shop::new().await;
     shop.world.store.with(|tables| tables.blobs.clear());
     let kept = shop.export(CUSTOMER).await;
-    let nulls = kept.iter().filter(|kept| matches!(kept, Kept::Message(_, Value::Null))).count();
-    assert_eq!((nulls, kept.len()), (1, 6));
+    let nulls = kept.iter().filter(|kept| matches!(kept, Kept::Message(_, Value::Null, _))).count();
+    assert_eq!((nulls, kept.len()), (1, 7));
     let id = shop.conversation(CUSTOMER).unwrap();
     shop.world.steps.fault_next("list_messages", Fault::FailBefore);
     let export = Export { store: &shop.world.store };
     let place = Place::Messages(None);
     assert!(export.page(&shop.client, &id, &place).await.is_err());
-    assert_eq!(export.page(&shop.client, &id, &place).await.unwrap().0.len(), 3);
+    assert_eq!(export.page(&shop.client, &id, &place).await.unwrap().0.len(), 4);
 }
 
 #[test]
