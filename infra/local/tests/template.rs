@@ -126,7 +126,7 @@ fn no_function_may_touch_more_than_it_names() {
         for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
             let (actions, resource) = (text(&statement["Action"]), text(&statement["Resource"]));
             assert!(!actions.contains('*'), "{name}: {actions}");
-            // Files have no names that a template could know.
+            // The files of a bucket have no other name.
             let resource = resource.replace("${MediaBucket.Arn}/*", "").replace("/uploads/*", "/uploads/");
             assert!(!resource.contains('*'), "{name}: {resource}");
             assert!(!actions.contains("Scan"), "{name}: {actions}");
