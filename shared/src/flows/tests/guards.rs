@@ -77,7 +77,7 @@ fn every_test_and_every_body_that_the_coverage_names_is_there_and_no_body_is_mis
     let proven = |cell: &&str| {
         let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
         let is_there = |name: &&str| bodies.contains(*name) || code.contains(&format!("fn {name}("));
-        cell.starts_with("None: ") || (!names.is_empty() && names.iter().all(|name| is_there(name)))
+        cell.starts_with("None: ") || (!names.is_empty() && names.iter().all(is_there))
     };
     let proofs = proofs(&text);
     let unproven: Vec<_> = proofs.iter().filter(|cell| !proven(cell)).collect();
