@@ -74,7 +74,7 @@ async fn save(
             Some(version.as_u64().ok_or_else(|| refusal("version", "must be the number that was read"))?)
         }
     };
-    if members.remove("botId").is_some_and(|id| id != bot.as_ref()) {
+    if members.remove("botId").is_some_and(|id| !id.is_null() && id != bot.as_ref()) {
         return Err(refusal("botId", "must be the bot of the address, or missing"));
     }
     for shown_only in SHOWN_ONLY {
@@ -114,7 +114,7 @@ fn check_model(models: &Models, settings: &BotSettings) -> Result<(), ApiError> 
             [] => "no model is configured".to_owned(),
             names => format!("must be one of {}", names.join(", ")),
         };
-        return Err(refusal("model", &problem).with_member("choices", json!(names)));
+        return Err(refusal("model", &problem).with_member("models", json!(names)));
     }
     let has_prices = model.is_some_and(|model| model.prices.is_some());
     if settings.monthly_budget_usd.is_some() && !has_prices {

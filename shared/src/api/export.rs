@@ -73,7 +73,7 @@ impl<'a> Line<'a> {
 /// A cursor: a number, and a place behind a dot.
 #[cfg(feature = "openapi")]
 #[derive(schemars::JsonSchema)]
-#[schemars(transparent, extend("pattern" = r"^[0-9]{1,64}\.(conversation|messages|events)\..*$"))]
+#[schemars(transparent, extend("pattern" = r"^[0-9]{1,64}\.(conversation\.|(messages|events)\..{0,250})$"))]
 struct ExportCursor(#[expect(dead_code, reason = "only described")] String);
 
 /// What this file describes.

@@ -84,15 +84,34 @@ struct ProblemMembers {
     /// With `client_not_active`: what an event of Meta's said.
     #[schemars(skip_serializing_if = "Option::is_none")]
     status_reason: Option<String>,
-    /// With `client_paused`: why.
+    /// With `client_paused` and `media_rejected`: why.
     #[schemars(skip_serializing_if = "Option::is_none")]
-    reason: Option<crate::domain::client::PauseReason>,
+    reason: Option<Reason>,
+    /// With `invalid_settings` of an unknown model: those that there are.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<crate::domain::ids::ModelName>>,
+    /// With `settings_changed`: the version that is there.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// With `media_too_large`: how many bytes are allowed.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
     /// With `client_paused`: since when.
     #[schemars(skip_serializing_if = "Option::is_none")]
     since: Option<crate::domain::Timestamp>,
     /// With `client_paused` and `client_restricted`: until when.
     #[schemars(skip_serializing_if = "Option::is_none")]
     until: Option<crate::domain::Timestamp>,
+}
+
+/// Why, in a word.
+#[cfg(feature = "openapi")]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only described")]
+enum Reason {
+    Paused(crate::domain::client::PauseReason),
+    Rejected(crate::domain::media::Rejected),
 }
 
 /// What Meta refused with.

@@ -123,7 +123,7 @@ async fn a_model_is_one_of_the_deployments_and_a_budget_needs_its_prices() {
     let world = World::new();
     let (status, problem) = put(&world, &json!({"model": "slow"})).await;
     assert_eq!((status, &problem["code"]), (400, &json!("invalid_settings")), "{problem}");
-    assert_eq!((&problem["member"], &problem["choices"]), (&json!("model"), &json!(["fast", "deep"])));
+    assert_eq!((&problem["member"], &problem["models"]), (&json!("model"), &json!(["fast", "deep"])));
     for model in [json!("fast"), Value::Null] {
         let (status, saved) = put(&world, &json!({"model": model, "monthlyBudgetUsd": 12.5})).await;
         assert_eq!((status, &saved["monthlyBudgetUsd"]), (200, &json!(12.5)), "{saved}");

@@ -200,7 +200,7 @@ async fn a_bot_answers_with_the_model_that_it_chose_until_its_budget_is_used_up(
     ensure!(names == ["default", "bedrock"] && shown["spent"]["usd"] == 0, "{shown}");
     let unknown = client.api.put(&path(&client), &json!({"model": "gone"})).await?;
     let problem = unknown.refused(400, "invalid_settings")?;
-    ensure!(problem["choices"] == json!(["default", "bedrock"]), "{problem}");
+    ensure!(problem["models"] == json!(["default", "bedrock"]), "{problem}");
     set(&client, &json!({"model": "bedrock", "monthlyBudgetUsd": 0.000_001})).await?;
 
     let customer = world.new_customer();
