@@ -21,7 +21,7 @@ use shared::domain::raw::Packed;
 use shared::domain::status::Statuses;
 use shared::flows::pace::{Held, HeldReason};
 use shared::flows::send::{Delivery, SendRecords, Sender};
-use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, once};
+use shared::http::{ApiError, Caller, Members, RequestKey, Response, StatusCode, json as answer, meta, once};
 use shared::ports::{
     Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadTemplates,
     ResolveCustomers, Seal, TokenGraph, TouchConversations,
@@ -334,8 +334,8 @@ fn respond(
         Delivery::Uncertain => told(StatusCode::ACCEPTED, SentStatus::Uncertain, None),
         // Not an answer to keep: whoever makes the call may have died, and then it ends as uncertain.
         Delivery::InProgress(_) => Err(named(order, still_sending())),
-        Delivery::NoToken(None) => Err(reconnect()),
-        Delivery::NoToken(Some(error)) => Err(named(order, reconnect().with_meta(&error))),
+        Delivery::NoToken(None) => Err(meta::reconnect()),
+        Delivery::NoToken(Some(error)) => Err(named(order, meta::reconnect().with_meta(&error))),
         Delivery::Held(held) => Err(match held.error {
             Some(_) => named(order, waits(&held, now)),
             None => waits(&held, now), // Nothing is recorded of it.
@@ -358,14 +358,6 @@ fn still_sending() -> ApiError {
         "Send it again in some seconds: it says how that ended.",
     )
     .retryable()
-}
-
-fn reconnect() -> ApiError {
-    ApiError::conflict(
-        "client_needs_reconnect",
-        "Meta does not accept the client's token any more.",
-        "Let the client sign up again.",
-    )
 }
 
 fn not_sent(pause: Duration, error: Option<&MetaError>) -> ApiError {
@@ -422,7 +414,7 @@ fn paused(pause: &Pause, error: Option<&MetaError>) -> ApiError {
 fn refused(error: &MetaError) -> ApiError {
     match error.remedy() {
         Remedy::WindowClosed => window_closed(Vec::new()),
-        Remedy::Token => reconnect(),
+        Remedy::Token => meta::reconnect(),
         Remedy::NotReachable => ApiError::unprocessable(
             "recipient_unreachable",
             "Meta cannot deliver to this customer on WhatsApp.",

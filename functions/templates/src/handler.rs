@@ -22,7 +22,7 @@ use shared::domain::template::{Filling, Template, preview};
 use shared::flows::templates::{self as flow, Synced, Syncing};
 use shared::flows::tokens::Tokens;
 use shared::http::{
-    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
+    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, meta, once,
     path_parameter, query_parameter,
 };
 use shared::ports::{
@@ -149,7 +149,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
 
     async fn token(&self, client: &Client) -> Result<AccessToken, ApiError> {
         let opened = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        opened.map(|opened| opened.token).ok_or_else(refusals::reconnect)
+        opened.map(|opened| opened.token).ok_or_else(meta::reconnect)
     }
 
     /// The list is read soon: what we have of it may be old.
@@ -203,8 +203,8 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
             Synced::Complete => (SyncStatus::Complete, None),
             Synced::Begun => (SyncStatus::Begun, None),
             Synced::Busy => (SyncStatus::Running, None),
-            Synced::NoClient => (SyncStatus::Failed, Some(refusals::reconnect())),
-            Synced::Failed(error) => (SyncStatus::Failed, Some(refusals::of_reading(error))),
+            Synced::NoClient => (SyncStatus::Failed, Some(meta::reconnect())),
+            Synced::Failed(error) => (SyncStatus::Failed, Some(meta::refusal(error))),
         };
         SyncedAccount { waba_id: waba.clone(), status, error: error.map(|error| error.problem()) }
     }

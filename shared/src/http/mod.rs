@@ -3,6 +3,7 @@
 mod caller;
 mod idempotency;
 mod lists;
+pub mod meta;
 mod parameters;
 mod problem;
 

@@ -7,10 +7,9 @@ use shared::api::media::{BegunUpload, UploadHeaders, UploadedMedia};
 use shared::domain::client::{Client, ClientStatus};
 use shared::domain::ids::{BotId, PhoneNumberId};
 use shared::domain::media::{SENDABLE, UPLOAD_LIFE, contradicts, essence, largest_upload};
-use shared::domain::meta_error::{MetaError, Remedy};
 use shared::domain::secret::AccessToken;
-use shared::error::{Chain, GraphError};
-use shared::http::{ApiError, Members, Response, StatusCode, header, json as answer, path_parameter};
+use shared::error::Chain;
+use shared::http::{ApiError, Members, Response, StatusCode, header, json as answer, meta, path_parameter};
 use shared::ports::{Clock, MediaGraph, Random, SampleFile, Seal};
 
 use super::{Bucket, Desk, Records};
@@ -97,7 +96,9 @@ impl<S: Records, F: Bucket, K: Seal, G: MediaGraph, C: Clock, R: Random> Desk<'_
     ) -> Result<Response<Body>, ApiError> {
         let token = self.token(client).await?;
         let file = SampleFile { name: NAME, mime_type, bytes };
-        let id = self.graph.upload_media(&client.phone_number_id, file, &token).await.map_err(refusal)?;
+        // Repeated, Meta has the file twice at worst.
+        let id =
+            self.graph.upload_media(&client.phone_number_id, file, &token).await.map_err(meta::refusal)?;
         let expires_at = self.clock.now() + UPLOAD_LIFE;
         let uploaded = UploadedMedia { id, expires_at, size: bytes.len(), mime_type: mime_type.to_owned() };
         Ok(answer(StatusCode::CREATED, &uploaded))
@@ -112,7 +113,7 @@ impl<S: Records, F: Bucket, K: Seal, G: MediaGraph, C: Clock, R: Random> Desk<'_
 
     async fn token(&self, client: &Client) -> Result<AccessToken, ApiError> {
         let opened = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
-        opened.map(|opened| opened.token).ok_or_else(reconnect)
+        opened.map(|opened| opened.token).ok_or_else(meta::reconnect)
     }
 }
 
@@ -179,37 +180,4 @@ fn check(mime_type: &str, bytes: &[u8]) -> Result<(), ApiError> {
 fn too_large(limit: usize, action: &str) -> ApiError {
     let detail = format!("A file of this type may have {limit} bytes.");
     ApiError::bad_request("media_too_large", detail, action).with_member("limit", limit)
-}
-
-fn reconnect() -> ApiError {
-    ApiError::conflict(
-        "client_needs_reconnect",
-        "Meta does not accept the client's token any more.",
-        "Let the client sign up again.",
-    )
-}
-
-/// An upload may be repeated: at worst Meta has the file twice.
-fn refusal(error: GraphError) -> ApiError {
-    match error {
-        GraphError::Refused(error) => refused(&error).with_meta(&error),
-        GraphError::NotSent(source) | GraphError::Unclear(source) => {
-            ApiError::unavailable("meta_unavailable", "Meta did not answer.").because(source)
-        }
-    }
-}
-
-fn refused(error: &MetaError) -> ApiError {
-    match error.remedy() {
-        Remedy::Token => reconnect(),
-        Remedy::Retry { .. } => ApiError::unavailable("meta_unavailable", "Meta did not do it, for now."),
-        Remedy::SlowDown { pause, .. } => {
-            ApiError::too_many("rate_limited", "Meta takes no more calls of this kind for now.", pause)
-        }
-        _ => ApiError::unprocessable(
-            "refused_by_meta",
-            format!("Meta refused it: {}", error.details),
-            "Change what Meta names.",
-        ),
-    }
 }

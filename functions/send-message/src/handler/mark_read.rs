@@ -7,11 +7,11 @@ use shared::domain::ids::{BotId, MessageId, PhoneNumberId, Wamid};
 use shared::domain::meta_error::{MetaError, Remedy};
 use shared::flows::send::Receipt;
 use shared::http::{
-    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
+    ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, meta, once,
 };
 use shared::ports::{Clock, MessageGraph, Random, Seal, TokenGraph};
 
-use super::{Records, Send, not_active, reconnect, waits};
+use super::{Records, Send, not_active, waits};
 
 const NOT_FOUND: &str = "message_not_found";
 
@@ -40,8 +40,8 @@ where
             Receipt::Given => Ok(answer(StatusCode::OK, &Success { success: true })),
             Receipt::Held(held) => Err(waits(&held, self.sender.clock.now())),
             Receipt::NotGiven { pause, error } => Err(not_given(pause, error.as_ref())),
-            Receipt::NoToken(None) => Err(reconnect()),
-            Receipt::NoToken(Some(error)) => Err(reconnect().with_meta(&error)),
+            Receipt::NoToken(None) => Err(meta::reconnect()),
+            Receipt::NoToken(Some(error)) => Err(meta::reconnect().with_meta(&error)),
             Receipt::Refused(error) => Ok(refused(&error).into_response()),
         }
     }

@@ -4,11 +4,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{Body, Request};
 use shared::api::templates::Sample;
 use shared::domain::ids::{BotId, PhoneNumberId};
-use shared::http::{ApiError, Members, Name, Response, StatusCode, json as answer};
+use shared::http::{ApiError, Members, Name, Response, StatusCode, json as answer, meta};
 use shared::ports::{Clock, SampleFile, Seal, TemplateGraph};
 
 use super::changes::invalid;
-use super::{Desk, Records, refusals};
+use super::{Desk, Records};
 
 /// The largest file, in bytes: in base64 and with its event it fits into the 6 MB that AWS Lambda takes.
 const LARGEST_FILE: usize = 4 * 1024 * 1024;
@@ -34,7 +34,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         let client = self.client(bot, only.as_ref()).await?;
         let token = self.token(&client).await?;
         let file = SampleFile { name: &name, mime_type: &mime_type, bytes: &bytes };
-        let handle = self.graph.upload_sample(file, &token).await.map_err(refusals::of_reading)?;
+        let handle = self.graph.upload_sample(file, &token).await.map_err(meta::refusal)?;
         Ok(answer(StatusCode::OK, &Sample { handle }))
     }
 }
