@@ -162,6 +162,24 @@ fn the_token_key_opens_only_with_a_record_named_and_the_files_key_only_for_s3() 
 }
 
 #[test]
+fn every_bucket_is_private_encrypted_and_refuses_plain_http() {
+    let template = template();
+    let buckets = resources(&template, "AWS::S3::Bucket");
+    assert_eq!(buckets.len(), 1);
+    for (name, bucket) in buckets {
+        let access = bucket["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+        assert!(access.len() == 4 && access.values().all(|it| *it == true), "{name}");
+        let rule = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+        assert_eq!(rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms", "{name}");
+        let policies = resources(&template, "AWS::S3::BucketPolicy");
+        let policy = policies.into_iter().find(|(_, it)| text(&it["Bucket"]).contains(name)).unwrap().1;
+        let statement = &policy["PolicyDocument"]["Statement"][0];
+        assert_eq!((&statement["Effect"], &statement["Action"]), (&"Deny".into(), &"s3:*".into()), "{name}");
+        assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"], "false", "{name}");
+    }
+}
+
+#[test]
 fn only_metas_webhooks_come_without_a_token() {
     let template = template();
     let mut open = Vec::new();
