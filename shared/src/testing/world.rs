@@ -10,10 +10,11 @@ use super::{FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemorySto
 use crate::domain::Timestamp;
 use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus};
+use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
 use crate::domain::grant::Grant;
-use crate::domain::ids::{BotId, GrantId};
+use crate::domain::ids::{BotId, ConversationId, GrantId};
 use crate::domain::seal::SealContext;
-use crate::ports::{Clock, Random};
+use crate::ports::{Clock, Random, ResolveCustomers, TouchConversations};
 
 use super::SignedUp;
 
@@ -97,6 +98,23 @@ impl World {
             tables.grants.insert(grant.id.clone(), grant);
         });
         (client, signed_up)
+    }
+
+    /// The conversation of this client with a customer of this phone number, who wrote just now. Makes the steps of
+    /// finding out who it is and of the touch.
+    ///
+    /// # Panics
+    /// If a fault was planned for those steps, or the phone number is none.
+    pub async fn conversation_with(&self, client: &Client, phone: &str) -> ConversationId {
+        let customer = CustomerNames { wa_id: phone.parse().ok(), ..CustomerNames::default() };
+        let key = self.store.resolve_customer(&client.phone_number_id, &customer).await;
+        let key = key.expect("no fault is planned for preparing a test");
+        let id = ConversationId::new(&client.phone_number_id, &key);
+        let (bot_id, at, by) = (client.bot_id.clone(), self.clock.now(), TouchedBy::Customer);
+        let touch = ConversationTouch { id: id.clone(), bot_id, customer, at, by };
+        let touched = self.store.touch_conversation(&touch).await;
+        touched.expect("no fault is planned for preparing a test");
+        id
     }
 
     async fn grant_of(&self, bot: &BotId, signed_up: &SignedUp) -> Grant {

@@ -1,6 +1,4 @@
 use serde_json::json;
-use shared::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
-use shared::ports::TouchConversations;
 use shared::testing::{Fault, Sample, World, answered, refused};
 
 use super::*;
@@ -14,13 +12,7 @@ async fn world() -> (World, [Client; 3]) {
     let mut clients = Vec::new();
     for (n, bot) in [(1, "demo-bakery"), (2, "demo-bakery"), (3, "other-bot")] {
         let (client, _) = world.active_client(&bot.parse().unwrap(), n).await;
-        let customer = CustomerNames { wa_id: CUSTOMER.parse().ok(), ..CustomerNames::default() };
-        let key = world.store.resolve_customer(&client.phone_number_id, &customer).await.unwrap();
-        let id = ConversationId::new(&client.phone_number_id, &key);
-        let at = world.clock.now();
-        let (bot_id, by) = (client.bot_id.clone(), TouchedBy::Customer);
-        let touch = ConversationTouch { id, bot_id, customer, at, by };
-        world.store.touch_conversation(&touch).await.unwrap();
+        world.conversation_with(&client, CUSTOMER).await;
         clients.push(client);
     }
     (world, clients.try_into().unwrap())
