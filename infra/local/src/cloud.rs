@@ -167,7 +167,7 @@ const TABLES: [&str; 13] = [
 const QUEUES: [&str; 7] =
     ["inbound", "answers", "media", "inboundDead", "answersDead", "mediaDead", "schedulesDead"];
 const BUCKETS: [&str; 1] = ["media"];
-const FUNCTIONS: [&str; 1] = ["recovery"];
+const FUNCTIONS: [&str; 2] = ["recovery", "tokenCare"];
 
 impl Deployed {
     /// Where the emulator serves the HTTP API.

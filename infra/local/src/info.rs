@@ -42,7 +42,7 @@ pub struct StackInfo {
     /// Names of the buckets by short name: `media`.
     #[serde(default)]
     pub buckets: BTreeMap<String, String>,
-    /// Names of the functions that are called directly, by short name: `recovery`.
+    /// Names of the functions that are called directly, by short name: `recovery`, `tokenCare`.
     #[serde(default)]
     pub functions: BTreeMap<String, String>,
     /// The folder with one log file per function.

@@ -125,10 +125,15 @@ pub async fn replay(info: &StackInfo, wanted: &Replay, mut show: impl FnMut(&Val
     }
 }
 
-/// Calls the deployed function as `aws lambda invoke` does; its answer. An error of the function is one here.
+/// Calls the deployed recovery; its answer. An error of the function is one here.
 pub async fn invoke(info: &StackInfo, event: &Value) -> Result<Value> {
+    invoke_function(info, "recovery", event).await
+}
+
+/// Calls a deployed function as `aws lambda invoke` does; its answer. An error of the function is one here.
+pub async fn invoke_function(info: &StackInfo, function: &str, event: &Value) -> Result<Value> {
     let name =
-        info.functions.get("recovery").context("the running stack is of an older version: restart it")?;
+        info.functions.get(function).context("the running stack is of an older version: restart it")?;
     let url = format!("{}/2015-03-31/functions/{name}/invocations", info.aws_endpoint);
     let call = crate::client()?.post(url).json(event);
     let answer = call.send().await.context("the function was not reached")?;

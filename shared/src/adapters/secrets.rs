@@ -4,7 +4,9 @@ use aws_sdk_secretsmanager::Client;
 
 use super::aws::failure;
 use crate::domain::ids::InvalidId;
+use crate::domain::secret::AccessToken;
 use crate::error::StoreError;
+use crate::ports::SystemTokens;
 
 /// What a secret holds that the partner has not set: the template must give every secret some value.
 const NOT_SET: &str = "none";
@@ -55,6 +57,33 @@ impl Secrets {
     }
 }
 
+/// The secret with the system user's token.
+#[derive(Debug, Clone)]
+pub struct SystemToken {
+    secrets: Secrets,
+    arn: String,
+}
+
+impl SystemToken {
+    /// The secret with this ARN.
+    #[must_use]
+    pub fn new(secrets: &Secrets, arn: String) -> Self {
+        Self { secrets: secrets.clone(), arn }
+    }
+}
+
+impl SystemTokens for SystemToken {
+    async fn system_token(&self) -> Result<Option<AccessToken>, StoreError> {
+        self.secrets.get(&self.arn).await
+    }
+
+    async fn replace_system_token(&self, token: &AccessToken) -> Result<(), StoreError> {
+        let call = self.secrets.client.put_secret_value().secret_id(&self.arn).secret_string(token.expose());
+        call.send().await.map_err(|e| failure("secretsmanager PutSecretValue", &e))?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -99,5 +128,18 @@ mod tests {
         let server = Scripted::start(move |_| Act::json(400, &answer));
         let error = Secrets::new(at(&server.url).secrets()).get::<AppSecret>(ARN).await.unwrap_err();
         assert!(Chain(&error).to_string().contains("ResourceNotFoundException"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn the_system_users_token_is_replaced_in_one_call() {
+        let server = Scripted::start(move |_| Act::json(200, &json!({"ARN": ARN, "SecretString": "none"})));
+        let token = SystemToken::new(&Secrets::new(at(&server.url).secrets()), ARN.to_owned());
+        assert!(token.system_token().await.unwrap().is_none(), "a Tech Provider has none");
+        let new = AccessToken::try_from("EAAhush".to_owned()).unwrap();
+        token.replace_system_token(&new).await.unwrap();
+        let request = server.requests().remove(1);
+        assert_eq!(request.header("x-amz-target"), Some("secretsmanager.PutSecretValue"));
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["SecretId"], &body["SecretString"]), (&json!(ARN), &json!("EAAhush")));
     }
 }

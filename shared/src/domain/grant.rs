@@ -3,6 +3,7 @@
 use super::Timestamp;
 use super::ids::{AllocationId, BotId, BusinessId, GrantId, WabaId};
 use super::seal::Sealed;
+use super::token_care::{Care, Previous};
 
 /// One client business's grant to one bot.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,12 @@ pub struct Grant {
     pub dead_since: Option<Timestamp>,
     /// When the token expires; `None` = never.
     pub token_expires_at: Option<Timestamp>,
+    /// The token before, as long as this one has not worked yet.
+    pub previous: Option<Previous>,
+    /// When somebody looks after the token next; `None` = nobody does, because there is none.
+    pub care_at: Option<Timestamp>,
+    /// What looking after it has found.
+    pub care: Care,
     /// Scopes that `debug_token` reported.
     pub scopes: Vec<String>,
     /// WhatsApp accounts that the token covers, newest first.

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod signature;
 pub mod status;
 pub mod template;
+pub mod token_care;
 pub mod webhook;
 
 pub use jiff::Timestamp;

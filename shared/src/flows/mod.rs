@@ -13,6 +13,7 @@ pub mod recovery;
 pub mod reply;
 pub mod send;
 pub mod templates;
+pub mod token_care;
 pub mod tokens;
 
 #[cfg(test)]

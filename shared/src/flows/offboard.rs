@@ -313,6 +313,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
             token: None,
             token_version: version + 1,
             token_expires_at: None,
+            previous: None,
+            care_at: None,
             updated_at: now,
             ..grant
         };

@@ -380,7 +380,8 @@ where
         Ok(Delivery::Held(Held { until: pause.until, reason: HeldReason::Paused(pause), error: Some(error) }))
     }
 
-    /// A token is dead only if Meta says so when asked about it, not because one call was refused.
+    /// A token is dead only if Meta says so when asked about it and refuses it once more, not because one call was
+    /// refused.
     async fn token_refused(&self, parcel: &Parcel<'_>, error: MetaError) -> Result<Delivery, StoreError> {
         let client = parcel.client;
         self.tokens.forget(&client.grant_id);
@@ -413,12 +414,18 @@ where
 
     async fn is_dead(&self, token: &AccessToken) -> bool {
         match self.graph.token_facts(token).await {
-            Ok(facts) => !facts.is_valid,
+            Ok(facts) => !facts.is_valid && self.is_refused_again(token).await,
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "nothing learned about a token that was refused");
                 false
             }
         }
+    }
+
+    /// The second call that needs the token: the message was the first.
+    async fn is_refused_again(&self, token: &AccessToken) -> bool {
+        let tried = self.graph.client_business(token).await;
+        tried.is_err_and(|error| error.refusal().is_some_and(|meta| meta.remedy() == Remedy::Token))
     }
 
     async fn no_token(&self, client: &Client, error: Option<MetaError>) -> Result<Delivery, StoreError> {

@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::reply::{self, Reply};
 use super::send::Sender;
 use super::templates::Syncing;
+use super::token_care::{self, TokenCare};
 use super::tokens::Tokens;
 use crate::domain::answer::Answer;
 use crate::domain::ids::{BotId, MessageId, PhoneNumberId};
@@ -27,7 +28,7 @@ use crate::domain::parcel::{Content, Parcel};
 use crate::ports::Clock;
 use crate::testing::{
     CountingRandom, FakeGraph, FakeModel, FakeSeal, Fault, FixedClock, MemoryFiles, MemoryQueues,
-    MemoryStore, SentMessage, SignedUp, World,
+    MemoryStore, MemoryVault, SentMessage, SignedUp, World,
 };
 
 pub(super) use orders::{Order, Told};
@@ -110,6 +111,26 @@ pub(super) fn offboard<'a>(world: &'a World, settings: &'a onboard::Settings) ->
         graph: &parts.graph,
         clock: &parts.clock,
         random: &parts.random,
+        settings,
+    }
+}
+
+pub(super) type TestTokenCare<'a> = TokenCare<'a, MemoryStore, FakeSeal, FakeGraph, MemoryVault, FixedClock>;
+
+/// Of a Solution Partner.
+pub(super) fn token_settings() -> token_care::Settings {
+    let partner = Some("5550000000001".parse().unwrap());
+    token_care::Settings { app_id: "1234567890".to_owned(), partner }
+}
+
+pub(super) fn token_care<'a>(world: &'a World, settings: &'a token_care::Settings) -> TestTokenCare<'a> {
+    let parts: &crate::testing::Parts = world;
+    TokenCare {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        vault: &parts.vault,
+        clock: &parts.clock,
         settings,
     }
 }

@@ -20,6 +20,14 @@ pub trait TokenGraph: Send + Sync {
     fn token_facts(&self, token: &AccessToken)
     -> impl Future<Output = Result<TokenFacts, GraphError>> + Send;
 
+    /// A new token in place of one that ends, valid 60 days from now; the old one stays valid until its own end.
+    /// Documented for tokens of system users (Meta, system users, 2026), and of one that is still valid. May be
+    /// repeated: each call makes another token.
+    fn renew_token(
+        &self,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
+
     /// The portfolio that a business token is bound to (`/me?fields=client_business_id`).
     fn client_business(
         &self,
@@ -130,6 +138,14 @@ pub trait PartnerGraph: Send + Sync {
     fn fetch_business_token(
         &self,
         business: &BusinessId,
+    ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
+
+    /// A new business token of a client business for these of its accounts, valid 60 days from now. May be
+    /// repeated: each call makes another token.
+    fn derive_business_token(
+        &self,
+        business: &BusinessId,
+        accounts: &[WabaId],
     ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
 }
 

@@ -8,6 +8,7 @@ use crate::domain::ids::ModelName;
 use crate::domain::model::Model;
 use crate::domain::parcel::Parcel;
 use crate::domain::seal::{SealContext, Sealed};
+use crate::domain::secret::AccessToken;
 use crate::error::{ModelError, StoreError};
 
 /// The wall clock.
@@ -37,6 +38,19 @@ pub trait Seal: Send + Sync {
         sealed: &Sealed,
         context: SealContext<'_>,
     ) -> impl Future<Output = Result<String, StoreError>> + Send;
+}
+
+/// The token of the partner's own system user, where all functions read it at their start. IAM:
+/// `secretsmanager:GetSecretValue` on its secret, and `PutSecretValue` for who replaces it.
+pub trait SystemTokens: Send + Sync {
+    /// As it is now; `None` if the partner has none.
+    fn system_token(&self) -> impl Future<Output = Result<Option<AccessToken>, StoreError>> + Send;
+
+    /// Puts another in its place, in one move; the store keeps the one before. May be repeated.
+    fn replace_system_token(
+        &self,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The queue `inbound`. IAM: `sqs:SendMessage`.

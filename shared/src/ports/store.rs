@@ -209,6 +209,33 @@ pub trait MarkGrants: Send + Sync {
     ) -> impl Future<Output = Stored<bool>> + Send;
 }
 
+/// Looking after the tokens of grants, one grant by one copy at a time. IAM: `dynamodb:Query` on the index `byCare`
+/// of grants, `UpdateItem` on grants.
+pub trait CareGrants: Send + Sync {
+    /// Grants whose token somebody must look after at `now`, the longest due first. Of a moment ago.
+    fn due_care(&self, now: Timestamp, limit: usize) -> impl Future<Output = Stored<Vec<GrantId>>> + Send;
+
+    /// Claims a grant that is due at `now` by making it due at `until`; the grant as it then stands. `None` if it is
+    /// not due: another copy has it, or it is unknown. After a failure it may be claimed once `until` has come.
+    fn claim_care(
+        &self,
+        id: &GrantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Stored<Option<Grant>>> + Send;
+
+    /// Writes what was found, and the token with its version, in one move, if the stored version is still `version`
+    /// and the claim the one until `claim`; `false` if one of them is another's (nothing changed). Leaves
+    /// credit alone, and `dead_since` too unless the version is a new one. Repeated it is `false`, and changes
+    /// nothing.
+    fn save_care(
+        &self,
+        grant: &Grant,
+        version: u64,
+        claim: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+}
+
 // ---- rates -----------------------------------------------------------------------------------
 
 /// How fast may be sent, shared by all running copies. IAM: `dynamodb:GetItem`, `BatchGetItem`,

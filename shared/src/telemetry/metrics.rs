@@ -34,6 +34,12 @@ pub mod metric {
     pub const ACCOUNT_LOCKED: &str = "AccountLocked";
     /// Meta does not take a client's token any more, by its own word.
     pub const TOKEN_DEAD: &str = "TokenDead";
+    /// A token ends in so few days that the partner is told, because it could not be renewed.
+    pub const TOKEN_EXPIRING: &str = "TokenExpiring";
+    /// A token that ends could not be renewed, time and again.
+    pub const TOKEN_RENEWAL_FAILED: &str = "TokenRenewalFailed";
+    /// Meta does not take the token of our own system user any more.
+    pub const SYSTEM_TOKEN_DEAD: &str = "SystemTokenDead";
     /// Meta stopped or threatened a client: a ban, a restriction, a violation, a removal.
     pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
     /// An off-boarding that does not end: credit or secrets of a client that left are still there.
@@ -47,7 +53,7 @@ pub mod metric {
     pub const MEDIA_LOST: &str = "MediaLost";
 
     /// All of them.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 17] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -57,6 +63,9 @@ pub mod metric {
         PAYMENT_STOPPED,
         ACCOUNT_LOCKED,
         TOKEN_DEAD,
+        TOKEN_EXPIRING,
+        TOKEN_RENEWAL_FAILED,
+        SYSTEM_TOKEN_DEAD,
         ACCOUNT_TROUBLE,
         OFFBOARDING_STUCK,
         TEMPLATES_STALE,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemoryStore, Steps, lock};
+use super::{
+    FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemoryStore, MemoryVault, Steps, lock,
+};
 use crate::domain::Timestamp;
 use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus};
@@ -14,6 +16,7 @@ use crate::domain::conversation::{ConversationTouch, CustomerNames, TouchedBy};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, ConversationId, GrantId};
 use crate::domain::seal::SealContext;
+use crate::domain::token_care::Care;
 use crate::ports::{Clock, Random, ResolveCustomers, TouchConversations};
 
 use super::SignedUp;
@@ -31,6 +34,8 @@ pub struct Parts {
     pub store: MemoryStore,
     /// Sealing.
     pub seal: FakeSeal,
+    /// The secret with the system user's token.
+    pub vault: MemoryVault,
     /// Files.
     pub files: MemoryFiles,
     /// Queues.
@@ -51,6 +56,7 @@ impl Default for Parts {
         Self {
             store: MemoryStore::new(steps.clone()),
             seal: FakeSeal::new(steps.clone()),
+            vault: MemoryVault::new(steps.clone()),
             files: MemoryFiles::new(steps.clone()),
             queues: MemoryQueues::new(steps.clone()),
             graph: FakeGraph::new(steps.clone()),
@@ -128,6 +134,9 @@ impl World {
             token_version: 1,
             dead_since: None,
             token_expires_at: None,
+            previous: None,
+            care_at: Some(self.clock.now()),
+            care: Care::default(),
             scopes: Vec::new(),
             waba_ids: vec![signed_up.waba_id.clone()],
             allocation_id: None,

@@ -47,6 +47,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/calls", get(calls))
         .route("/deliveries", get(deliveries))
         .route("/clock", post(advance))
+        .route("/system-user", post(change_system_user))
         .route("/state", get(summary))
         .layer(axum::extract::DefaultBodyLimit::max(WEBHOOK_LIMIT))
 }
@@ -156,6 +157,28 @@ async fn advance(State(world): State<Arc<World>>, body: Bytes) -> Reply {
     };
     world.changed();
     Ok(Json(json!({"now": clock::rfc3339(now)})))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SystemUser {
+    /// In how many days the configured token ends; `null` = never.
+    token_days: Option<i64>,
+}
+
+/// `POST /_sim/system-user`.
+async fn change_system_user(State(world): State<Arc<World>>, body: Bytes) -> Reply {
+    let change: SystemUser = serde_json::from_slice(&body).map_err(|error| {
+        refuse(StatusCode::BAD_REQUEST, format!("This does not change the system user: {error}"))
+    })?;
+    {
+        let mut state = world.state();
+        let now = state.now_ms();
+        state.system_token_ends_ms =
+            change.token_days.map(|days| now.saturating_add(days.saturating_mul(clock::DAY_MS)));
+    }
+    world.changed();
+    Ok(Json(json!({})))
 }
 
 /// The assets, in the words of tests.

@@ -30,7 +30,7 @@ pub(crate) enum Caller {
 pub(crate) fn token_kind(config: &Config, state: &State, token: Option<&str>) -> &'static str {
     match token {
         None => "none",
-        Some(token) if token == config.system_user_token => "system_user",
+        Some(token) if state.system_token_end(&config.system_user_token, token).is_some() => "system_user",
         Some(token) if token == app_token(config) => "app",
         Some(token) if state.tokens.contains_key(token) => "business",
         Some(_) => "unknown",
@@ -62,8 +62,12 @@ pub(crate) fn authenticate(
 }
 
 fn caller_of(config: &Config, state: &State, token: &str) -> Result<Caller, GraphError> {
-    if token == config.system_user_token {
-        return Ok(Caller::SystemUser);
+    if let Some(end) = state.system_token_end(&config.system_user_token, token) {
+        return if end.is_some_and(|at| at <= state.now_ms()) {
+            Err(GraphError::token(463, "Error validating access token: Session has expired."))
+        } else {
+            Ok(Caller::SystemUser)
+        };
     }
     if token == app_token(config) {
         return Ok(Caller::App);

@@ -7,7 +7,8 @@ use super::auth::{self, Caller};
 use super::error::GraphError;
 use super::fields::{Node, select};
 use super::{Answer, Turn};
-use crate::clock::SECOND_MS;
+use crate::clock::{DAY_MS, SECOND_MS};
+use crate::random;
 
 /// `GET|POST /oauth/access_token`: a code for a token, or a token for a newer one.
 pub(super) fn access_token(turn: &mut Turn<'_>) -> Answer {
@@ -57,6 +58,9 @@ fn exchange(turn: &mut Turn<'_>) -> Answer {
 fn renew(turn: &mut Turn<'_>) -> Answer {
     let old = turn.request.required("fb_exchange_token")?;
     let now = turn.state.now_ms();
+    if let Some(end) = turn.state.system_token_end(&turn.config.system_user_token, &old) {
+        return renew_system_token(turn, end);
+    }
     let known = match turn.state.tokens.get(&old) {
         Some(token) if token.is_valid(now) => token.clone(),
         Some(token) if !token.revoked => {
@@ -67,6 +71,17 @@ fn renew(turn: &mut Turn<'_>) -> Answer {
     let days = known.expires_ms.map(|_| 60);
     let fresh = turn.state.issue_token(&known.business_id, known.waba_ids, days, Some(known.scopes));
     Ok(token_answer(turn, &fresh))
+}
+
+/// Only a token that ends is refreshed, and only as long as it is valid (Meta, system users, 2026).
+fn renew_system_token(turn: &mut Turn<'_>, end: Option<i64>) -> Answer {
+    let now = turn.state.now_ms();
+    let Some(_) = end.filter(|at| *at > now) else {
+        return Err(GraphError::token(463, "Error validating access token: Session has expired."));
+    };
+    let (fresh, days) = (random::token(), 60);
+    turn.state.system_tokens.insert(fresh.clone(), now + days * DAY_MS);
+    Ok(json!({"access_token": fresh, "token_type": "bearer", "expires_in": days * DAY_MS / SECOND_MS}))
 }
 
 fn token_answer(turn: &Turn<'_>, value: &str) -> Value {
@@ -107,10 +122,12 @@ pub(super) fn debug_token(turn: &Turn<'_>, caller: &Caller) -> Answer {
 }
 
 fn inspect(turn: &Turn<'_>, input: &str) -> Value {
-    if input == turn.config.system_user_token {
+    if let Some(end) = turn.state.system_token_end(&turn.config.system_user_token, input) {
+        let now = turn.state.now_ms();
         return json!({
-            "app_id": turn.config.app_id, "application": "Local app", "type": "SYSTEM_USER", "is_valid": true,
-            "issued_at": turn.state.now_ms() / SECOND_MS - 86_400, "expires_at": 0, "data_access_expires_at": 0,
+            "app_id": turn.config.app_id, "application": "Local app", "type": "SYSTEM_USER",
+            "is_valid": end.is_none_or(|at| at > now),
+            "issued_at": now / SECOND_MS - 86_400, "expires_at": end.map_or(0, |at| at / SECOND_MS), "data_access_expires_at": 0,
             "scopes": ["business_management", super::MANAGEMENT, super::MESSAGING],
             "granular_scopes": [{"scope": "business_management"}, {"scope": super::MANAGEMENT}, {"scope": super::MESSAGING}],
             "user_id": turn.config.system_user_id,

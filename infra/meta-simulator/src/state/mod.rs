@@ -32,6 +32,10 @@ pub(crate) struct State {
     pub(crate) allocations: BTreeMap<String, Allocation>,
     /// By the token itself.
     pub(crate) tokens: BTreeMap<String, Token>,
+    /// When the configured token of the system user ends; `None` = never.
+    pub(crate) system_token_ends_ms: Option<i64>,
+    /// Newer tokens of the system user, with when they end.
+    pub(crate) system_tokens: BTreeMap<String, i64>,
     /// By the code itself.
     pub(crate) codes: BTreeMap<String, Code>,
     /// By `wa_id`.
@@ -78,6 +82,14 @@ impl State {
     /// Simulated time in Unix milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         clock::wall_ms() + self.clock_offset_ms
+    }
+
+    /// When this token of the system user ends (`None` = never), if it is one; `configured` is the first of them.
+    pub(crate) fn system_token_end(&self, configured: &str, token: &str) -> Option<Option<i64>> {
+        if token == configured {
+            return Some(self.system_token_ends_ms);
+        }
+        self.system_tokens.get(token).map(|end| Some(*end))
     }
 
     /// The account that has this template.

@@ -146,6 +146,46 @@ async fn an_expiring_token_is_renewed_and_a_revoked_one_is_dead() {
 }
 
 #[tokio::test]
+async fn a_token_is_derived_for_sixty_days_and_for_granted_accounts_only() {
+    let sim = Sim::start().await;
+    let client = sim.client(json!({"tokenDays": 10})).await;
+    let path = format!("{}/system_user_access_tokens", client.business);
+    let token = system_token();
+    let derive = |account: &str| {
+        json!({"asset": format!("[\"{account}\"]"), "set_token_expires_in_60_days": true,
+            "appsecret_proof": proof(&token)})
+    };
+    let fresh = sim.graph("POST", &path, &token, derive(&client.waba)).await.ok();
+    let fresh = fresh["access_token"].as_str().unwrap();
+    assert_ne!(sim.graph("POST", &path, &token, derive("1")).await.status, 200);
+    sim.advance(11 * 86_400).await;
+    assert_eq!(sim.graph("GET", "me", &client.token, json!({})).await.subcode(), 463);
+    assert_eq!(sim.graph("GET", "me", fresh, json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_system_users_token_that_ends_is_exchanged_as_long_as_it_is_valid() {
+    let sim = Sim::start().await;
+    let exchange = json!({"grant_type": "fb_exchange_token", "client_id": APP_ID, "client_secret": APP_SECRET,
+        "fb_exchange_token": system_token()});
+    let renew = async || sim.graph("GET", "oauth/access_token", "", exchange.clone()).await;
+    assert_eq!(renew().await.code(), 190, "one that never ends is not refreshed");
+    sim.sim("POST", "system-user", json!({"tokenDays": 10})).await.ok();
+    let app_token = format!("{APP_ID}|{APP_SECRET}");
+    let end = async |token: &str| {
+        let asked = json!({"input_token": token});
+        sim.graph("GET", "debug_token", &app_token, asked).await.ok()["data"]["expires_at"].as_i64().unwrap()
+    };
+    let fresh = renew().await.ok();
+    let fresh = fresh["access_token"].as_str().unwrap();
+    assert!(end(fresh).await > end(&system_token()).await);
+    sim.advance(11 * 86_400).await;
+    assert_eq!(sim.graph("GET", "me", &system_token(), json!({})).await.subcode(), 463);
+    assert_eq!(sim.graph("GET", "me", fresh, json!({})).await.status, 200);
+    assert_eq!(renew().await.code(), 190, "one that has ended is not refreshed");
+}
+
+#[tokio::test]
 async fn three_versions_are_spoken_and_unknown_paths_are_refused_in_metas_envelope() {
     let sim = Sim::start().await;
     let token = system_token();

@@ -89,7 +89,8 @@ const ALONE: &[Contract] = &contracts_on_copies![
     emptying_quarantine,
     offboardings,
     template_syncs,
-    due_media
+    due_media,
+    due_care
 ];
 
 fn main() -> ExitCode {

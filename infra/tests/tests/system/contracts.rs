@@ -47,7 +47,8 @@ on_the_deployed_tables! {
     statuses, templates, media,
 }
 on_copied_tables! {
-    answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs, due_media
+    answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs, due_media,
+    due_care,
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -81,6 +82,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside template_syncs,
         Beside media,
         Beside due_media,
+        Beside due_care,
         Beside files,
         Beside upload_links,
         Beside fetches,

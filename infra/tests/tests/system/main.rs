@@ -29,6 +29,7 @@ mod stops;
 mod support;
 mod templates;
 mod tenants;
+mod tokens;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         // Those that must be alone come first: everybody waits for them.
         exchange::cases(),
         outages::cases(),
+        tokens::cases(),
         // Its tool calls for two minutes.
         openapi::cases(),
         accounts::cases(),

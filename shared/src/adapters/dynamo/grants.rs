@@ -3,15 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use super::table::{Table, Write};
-use super::values::{Millis, item, millis, n, record, shard};
+use super::table::{Range, Table, Write};
+use super::values::{Millis, item, millis, n, record, s, shard, shards, text, time, with_nulls};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{AllocationId, BotId, BusinessId, GrantId, WabaId};
 use crate::domain::seal::Sealed;
+use crate::domain::token_care::{Care, Previous};
 use crate::error::StoreError;
-use crate::ports::{MarkGrants, ReadGrants, WriteGrants};
+use crate::ports::{CareGrants, MarkGrants, ReadGrants, WriteGrants};
+
+const UPDATE: &str = "dynamodb UpdateItem on grants";
 
 /// The table `grants`: one item per client business and bot.
 #[derive(Debug, Clone)]
@@ -37,6 +40,13 @@ struct Record {
     token_expires_at: Option<Millis>,
     /// Where the index by expiry lists it; absent if the token does not expire.
     expiry_shard: Option<String>,
+    previous: Option<Previous>,
+    care_at: Option<Millis>,
+    /// Where the index by the next look lists it; absent if nobody looks.
+    care_shard: Option<String>,
+    /// Absent in what was written before there was any.
+    #[serde(default)]
+    care: Care,
     scopes: Vec<String>,
     waba_ids: Vec<WabaId>,
     allocation_id: Option<AllocationId>,
@@ -56,6 +66,10 @@ impl From<&Grant> for Record {
             dead_since: grant.dead_since.map(Millis),
             token_expires_at: grant.token_expires_at.map(Millis),
             expiry_shard: grant.token_expires_at.map(|_| shard(grant.id.as_ref())),
+            previous: grant.previous.clone(),
+            care_at: grant.care_at.map(Millis),
+            care_shard: grant.care_at.map(|_| shard(grant.id.as_ref())),
+            care: grant.care.clone(),
             scopes: grant.scopes.clone(),
             waba_ids: grant.waba_ids.clone(),
             allocation_id: grant.allocation_id.clone(),
@@ -76,6 +90,9 @@ impl From<Record> for Grant {
             token_version: record.token_version,
             dead_since: record.dead_since.map(|t| t.0),
             token_expires_at: record.token_expires_at.map(|t| t.0),
+            previous: record.previous,
+            care_at: record.care_at.map(|t| t.0),
+            care: record.care,
             scopes: record.scopes,
             waba_ids: record.waba_ids,
             allocation_id: record.allocation_id,
@@ -117,7 +134,57 @@ impl MarkGrants for Grants {
             .value("version", n(number(version)?))
             .set_if_missing("deadSince", millis(at));
         let key = ("grantId", id.as_ref());
-        let write = self.0.update("dynamodb UpdateItem on grants", key, change).await?;
+        let write = self.0.update(UPDATE, key, change).await?;
+        Ok(matches!(write, Write::Done(_)))
+    }
+}
+
+/// What looking after a token leaves as it is: the key, credit, and whose the grant is.
+const NOT_CARE: [&str; 7] =
+    ["grantId", "botId", "businessId", "allocationId", "currency", "createdAt", "deadSince"];
+
+impl CareGrants for Grants {
+    async fn due_care(&self, now: Timestamp, limit: usize) -> Stored<Vec<GrantId>> {
+        let mut due = Vec::new();
+        for shard in shards() {
+            let range = Range {
+                index: Some("byCare"),
+                condition: "#careShard = :shard AND #careAt <= :now",
+                values: vec![("shard", s(shard)), ("now", millis(now))],
+                attributes: &[],
+                ascending: true,
+                consistent: false,
+                limit: Some(limit),
+            };
+            let items = self.0.query("dynamodb Query on grants", range).await?;
+            due.extend(
+                items
+                    .iter()
+                    .filter_map(|item| Some((time(item, "careAt")?, text(item, "grantId")?.to_owned()))),
+            );
+        }
+        due.sort();
+        let ids = due.into_iter().take(limit);
+        ids.map(|(_, id)| id.parse().map_err(|e| StoreError::corrupt("grants", e))).collect()
+    }
+
+    async fn claim_care(&self, id: &GrantId, now: Timestamp, until: Timestamp) -> Stored<Option<Grant>> {
+        let change =
+            Expression::when("#careAt <= :now").value("now", millis(now)).set("careAt", millis(until));
+        match self.0.update(UPDATE, ("grantId", id.as_ref()), change).await? {
+            Write::Done(item) => record::<Record>("grants", item).map(|record| Some(record.into())),
+            Write::Refused(_) => Ok(None),
+        }
+    }
+
+    async fn save_care(&self, grant: &Grant, version: u64, claim: Timestamp) -> Stored<bool> {
+        let change = Expression::when("#tokenVersion = :version AND #careAt = :claim")
+            .value("version", n(number(version)?))
+            .value("claim", millis(claim))
+            .overwrite(with_nulls("grants", &Record::from(grant))?, &NOT_CARE);
+        // A new token begins alive. The death of this one others note, at any time.
+        let change = if grant.token_version == version { change } else { change.remove("deadSince") };
+        let write = self.0.update(UPDATE, ("grantId", grant.id.as_ref()), change).await?;
         Ok(matches!(write, Write::Done(_)))
     }
 }

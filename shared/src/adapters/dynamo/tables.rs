@@ -186,6 +186,11 @@ delegate! {
     ports::MarkGrants, grants {
         mark_dead(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
     }
+    ports::CareGrants, grants {
+        due_care(self, now: Timestamp, limit: usize) -> Vec<GrantId>;
+        claim_care(self, id: &GrantId, now: Timestamp, until: Timestamp) -> Option<Grant>;
+        save_care(self, grant: &Grant, version: u64, claim: Timestamp) -> bool;
+    }
     ports::Rates, rates {
         brakes(self, on: &[RateKey]) -> Vec<Brake>;
         hold(self, on: &RateKey, until: Timestamp) -> ();

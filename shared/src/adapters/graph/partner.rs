@@ -93,6 +93,22 @@ impl PartnerGraph for Graph {
             .token(token);
         call.send::<Token>().await?.into_token()
     }
+
+    async fn derive_business_token(
+        &self,
+        business: &BusinessId,
+        accounts: &[WabaId],
+    ) -> Result<AccessToken, GraphError> {
+        self.app_secret()?;
+        let token = &self.partner()?.system_user_token;
+        let ids: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
+        let call = self
+            .post(&[business.as_ref(), "system_user_access_tokens"])
+            .query(&[("asset", &serde_json::json!(ids).to_string())])
+            .query(&[("set_token_expires_in_60_days", "true")])
+            .token(token);
+        call.send::<Token>().await?.into_token()
+    }
 }
 
 #[derive(Deserialize)]

@@ -396,6 +396,36 @@ async fn a_lost_business_token_is_fetched() {
 }
 
 #[tokio::test]
+async fn tokens_are_renewed_by_metas_documented_ways() {
+    let (server, graph) = answering([
+        json!({"access_token": "EAAderived"}),
+        json!({"access_token": "EAAnew",
+        "token_type": "bearer", "expires_in": 5_183_944}),
+    ]);
+    let accounts = [waba(), "229".parse().unwrap()];
+    let derived = graph.derive_business_token(&business(), &accounts).await.unwrap();
+    assert_eq!(derived.expose(), "EAAderived");
+    assert_eq!(graph.renew_token(&token()).await.unwrap().expose(), "EAAnew");
+    let [derive, renew] = &server.requests()[..] else { panic!("two calls") };
+    assert_eq!(asked(derive), ("POST", "/v26.0/339/system_user_access_tokens"));
+    assert_eq!(derive.header("authorization"), Some("Bearer EAAhush-system"));
+    for (name, value) in [("asset", r#"["228","229"]"#), ("set_token_expires_in_60_days", "true")] {
+        assert_eq!(derive.query(name).as_deref(), Some(value));
+    }
+    assert_eq!(derive.query("fetch_only"), None);
+    assert_eq!(asked(renew), ("GET", "/v26.0/oauth/access_token"));
+    for (name, value) in [
+        ("grant_type", "fb_exchange_token"),
+        ("fb_exchange_token", TOKEN),
+        ("client_id", "700"),
+        ("client_secret", APP_SECRET),
+        ("set_token_expires_in_60_days", "true"),
+    ] {
+        assert_eq!(renew.query(name).as_deref(), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_configured_is_named_and_nothing_is_sent() {
     let (server, mut graph) = answering([]);
     graph.partner = None;
@@ -422,4 +452,5 @@ fn the_roots_are_digicerts() {
 }
 
 mod media;
+mod proof;
 mod templates;

@@ -28,6 +28,16 @@ impl TokenGraph for Graph {
         call.send::<Debugged>().await?.data.into_facts()
     }
 
+    async fn renew_token(&self, token: &AccessToken) -> Result<AccessToken, GraphError> {
+        let call = self
+            .get(&["oauth", "access_token"])
+            .query(&[("grant_type", "fb_exchange_token"), ("client_id", &self.app_id)])
+            .query(&[("set_token_expires_in_60_days", "true")])
+            .secret_query("client_secret", self.app_secret()?.expose())
+            .secret_query("fb_exchange_token", token.expose());
+        call.send::<Token>().await?.into_token()
+    }
+
     async fn client_business(&self, token: &AccessToken) -> Result<Option<BusinessId>, GraphError> {
         let me: Me = self.get(&["me"]).query(&[("fields", "client_business_id")]).token(token).send().await?;
         Ok(me.client_business_id.and_then(|id| id.parse().ok()))

@@ -75,7 +75,8 @@ fn records(tables: &Tables) -> String {
     for raw in raws.chain(tables.quarantine.values().map(|item| &item.raw)) {
         let _ = write!(shown, "{} ", String::from_utf8_lossy(&bytes(tables, raw)));
     }
-    let sealed = tables.grants.values().filter_map(|grant| grant.token.as_ref());
+    let grants = tables.grants.values();
+    let sealed = grants.flat_map(|it| it.token.iter().chain(it.previous.iter().map(|it| &it.token)));
     let sealed = sealed.chain(tables.clients.values().filter_map(|client| client.sealed_pin.as_ref()));
     let sealed = sealed.chain(tables.onboardings.values().flat_map(|o| o.token.iter().chain(&o.claims.pin)));
     for sealed in sealed {

@@ -9,6 +9,7 @@ use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaI
 use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
 use crate::domain::seal::SealContext;
 use crate::domain::secret::{AccessToken, Pin};
+use crate::domain::token_care::Care;
 use crate::error::{GraphError, StoreError};
 use crate::flows::exchange::spent;
 use crate::ports::{ClientClaim, Clock, Number, Random, Seal};
@@ -217,6 +218,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             token_version: old.as_ref().map_or(1, |g| g.token_version + 1),
             dead_since: None,
             token_expires_at: facts.as_ref().and_then(|f| f.expires_at),
+            // A person has just consented: there is nothing to go back to.
+            previous: None,
+            care_at: Some(now),
+            care: Care::default(),
             scopes: facts.as_ref().map(|f| f.scopes.clone()).unwrap_or_default(),
             waba_ids: facts.as_ref().map(TokenFacts::waba_ids).unwrap_or_default(),
             allocation_id: old.as_ref().and_then(|g| g.allocation_id.clone()),

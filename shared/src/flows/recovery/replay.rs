@@ -128,10 +128,12 @@ impl From<Message> for Element {
 
 impl From<AccountEvent> for Element {
     fn from(event: AccountEvent) -> Self {
+        // What we noted ourselves no webhook brought.
+        let is_ours = event.kind.starts_with("switchboard.");
         Self {
             found: Found { id: event.hash, kind: event.kind, at: event.at },
             received_at: event.at,
-            bodies: vec![event.raw],
+            bodies: if is_ours { Vec::new() } else { vec![event.raw] },
             quarantined: false,
         }
     }

@@ -1,6 +1,8 @@
 //! Lambda, SQS, Meta and callers around the flows, one thing after the other: what failed comes again, a dead
 //! process is replaced.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::domain::answer::Nudge;
@@ -16,7 +18,7 @@ use crate::flows::receive::receive;
 use crate::flows::send::Receipt;
 use crate::flows::testing::{
     Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, signature, solution_partner,
-    status, until_due, webhook,
+    status, token_care, token_settings, until_due, webhook,
 };
 use crate::ports::Clock;
 use crate::testing::{Fault, SignedUp, World};
@@ -26,6 +28,8 @@ const SECRET: &str = "not-a-real-app-secret";
 const PIN: &str = "738291";
 /// More turns than any two faults need.
 const TURNS: usize = 60;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who continues an onboarding after its process died.
 #[derive(Debug, Clone, Copy)]
@@ -329,6 +333,25 @@ impl Cloud {
             self.replace_the_dead();
         }
         self.never("the reading of templates");
+    }
+
+    /// The schedules look after tokens until none is due.
+    pub(super) async fn look_after_tokens(&mut self) {
+        let settings = token_settings();
+        for _ in 0..TURNS {
+            let care = token_care(&self.world, &settings);
+            let ran = care.run_due(20).await.and(care.look_after_system_token().await);
+            let soon = self.world.clock.now() + DAY / 2;
+            let is_quiet = self.world.store.with(|t| {
+                t.grants.values().all(|it| it.care_at.is_none_or(|at| at > soon) && it.previous.is_none())
+            });
+            if ran.is_ok() && is_quiet && !self.world.steps.is_dead() {
+                return;
+            }
+            self.replace_the_dead();
+            self.world.clock.advance(DAY / 48);
+        }
+        self.never("looking after tokens");
     }
 
     /// Everything that was promised, now that all is over.

@@ -23,6 +23,7 @@ mod recovery;
 mod seal;
 mod sends;
 mod templates;
+mod vault;
 
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
@@ -32,7 +33,7 @@ pub use conversations::{
 };
 pub use erase::erasing;
 pub use events::{blobs, events, quarantine};
-pub use grants::grants;
+pub use grants::{due_care, grants};
 pub use idempotency::idempotency;
 pub use media::{due_media, fetches, files, media, upload_links};
 pub use messages::{incoming_messages, message_lists, messages_out_of_a_history};
@@ -43,6 +44,7 @@ pub use recovery::{dead_letters, emptying_quarantine, event_lists, sending_back}
 pub use seal::{seal_contexts, seal_integrity};
 pub use sends::{sends, statuses, unresolved_sends};
 pub use templates::{template_syncs, templates};
+pub use vault::system_tokens;
 
 use std::time::Duration;
 

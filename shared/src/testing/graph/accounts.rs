@@ -1,6 +1,7 @@
 //! What Meta checks, and what it says no with. Codes: Meta's error pages (2026-09-11).
 
 use super::{Allocation, Meta, MetaNumber, MetaToken, MetaWaba, SYSTEM_USER, SentMessage};
+use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
@@ -147,6 +148,28 @@ impl Meta {
         let ours = |token: &&MetaToken| token.facts.is_valid && token.business_id.as_ref() == Some(business);
         let token = self.tokens.iter().find(|(_, token)| ours(token)).map(|(text, _)| text.clone());
         token.map(must_be_text).ok_or_else(|| refusal(400, 100, "There is no token for this business."))
+    }
+
+    /// A token with the rights of another. It ends in 60 days, of which this Meta knows the number only: a test that
+    /// minds them sets [`Meta::new_tokens_end`].
+    pub(super) fn issue(&mut self, like: MetaToken) -> AccessToken {
+        let text = format!("EAAfakenew{:05}", self.tokens.len());
+        let facts = TokenFacts { is_valid: true, expires_at: self.new_tokens_end, ..like.facts };
+        self.tokens.insert(text.clone(), MetaToken { facts, ..like });
+        must_be_text(text)
+    }
+
+    pub(super) fn derived_token(
+        &mut self,
+        business: &BusinessId,
+        accounts: &[WabaId],
+    ) -> Result<AccessToken, MetaError> {
+        let ours = |token: &&MetaToken| token.business_id.as_ref() == Some(business);
+        let known = self.tokens.values().find(ours).filter(|_| !self.uninstalled.contains(business)).cloned();
+        let mut token = known.ok_or_else(not_seen)?;
+        token.facts.management_wabas = Some(accounts.to_vec());
+        token.facts.messaging_wabas = Some(accounts.to_vec());
+        Ok(self.issue(token))
     }
 
     pub(super) fn take_message(

@@ -18,6 +18,7 @@ pub use signups::SignedUp;
 
 use super::lock;
 use super::steps::Steps;
+use crate::domain::Timestamp;
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid};
 use crate::domain::meta_error::MetaError;
@@ -120,6 +121,10 @@ pub struct Meta {
     pub spent_codes: BTreeSet<String>,
     /// Tokens by their text.
     pub tokens: BTreeMap<String, MetaToken>,
+    /// When tokens end that are given from now on, other than by a code; `None` = never.
+    pub new_tokens_end: Option<Timestamp>,
+    /// Businesses that removed our app: no new token is given for them.
+    pub uninstalled: BTreeSet<BusinessId>,
     /// Accounts.
     pub wabas: BTreeMap<WabaId, MetaWaba>,
     /// Numbers.

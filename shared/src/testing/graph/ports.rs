@@ -21,6 +21,14 @@ impl TokenGraph for FakeGraph {
         .await
     }
 
+    async fn renew_token(&self, token: &AccessToken) -> Result<AccessToken, GraphError> {
+        self.call("renew_token", "", |meta| {
+            let known = meta.token(token)?.clone();
+            Ok(meta.issue(known))
+        })
+        .await
+    }
+
     async fn client_business(&self, token: &AccessToken) -> Result<Option<BusinessId>, GraphError> {
         self.call("client_business", "", |meta| Ok(meta.token(token)?.business_id.clone())).await
     }
@@ -119,6 +127,15 @@ impl PartnerGraph for FakeGraph {
 
     async fn fetch_business_token(&self, business: &BusinessId) -> Result<AccessToken, GraphError> {
         self.call("fetch_business_token", business.as_ref(), |meta| meta.existing_token(business)).await
+    }
+
+    async fn derive_business_token(
+        &self,
+        business: &BusinessId,
+        accounts: &[WabaId],
+    ) -> Result<AccessToken, GraphError> {
+        self.call("derive_business_token", business.as_ref(), |meta| meta.derived_token(business, accounts))
+            .await
     }
 }
 

@@ -8,8 +8,8 @@ use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId
 use crate::domain::money::{Month, Usd};
 use crate::error::StoreError;
 use crate::ports::{
-    AddSpending, ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts, Page,
-    ReadBots, ReadClients, ReadGrants, ReadSpending, SavedBot, TouchClients, WriteBots, WriteClients,
+    AddSpending, CareGrants, ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts,
+    Page, ReadBots, ReadClients, ReadGrants, ReadSpending, SavedBot, TouchClients, WriteBots, WriteClients,
     WriteGrants,
 };
 
@@ -291,6 +291,49 @@ impl MarkGrants for MemoryStore {
                 true
             }
             _ => false,
+        })
+        .await
+    }
+}
+
+impl CareGrants for MemoryStore {
+    async fn due_care(&self, now: Timestamp, limit: usize) -> Result<Vec<GrantId>, StoreError> {
+        self.query("due_care", |index, _| {
+            let due =
+                index.grants.values().filter_map(|it| Some((it.care_at.filter(|at| *at <= now)?, &it.id)));
+            let mut due: Vec<_> = due.collect();
+            due.sort();
+            due.into_iter().take(limit).map(|(_, id)| id.clone()).collect()
+        })
+        .await
+    }
+
+    async fn claim_care(
+        &self,
+        id: &GrantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Grant>, StoreError> {
+        self.run("claim_care", |tables| {
+            let grant = tables.grants.get_mut(id).filter(|it| it.care_at.is_some_and(|at| at <= now))?;
+            grant.care_at = Some(until);
+            Some(grant.clone())
+        })
+        .await
+    }
+
+    async fn save_care(&self, grant: &Grant, version: u64, claim: Timestamp) -> Result<bool, StoreError> {
+        self.run("save_care", |tables| {
+            let is_ours = |it: &&mut Grant| it.token_version == version && it.care_at == Some(claim);
+            let Some(stored) = tables.grants.get_mut(&grant.id).filter(is_ours) else { return false };
+            let is_new = grant.token_version != version;
+            *stored = Grant {
+                allocation_id: stored.allocation_id.clone(),
+                currency: stored.currency.clone(),
+                dead_since: stored.dead_since.filter(|_| !is_new),
+                ..grant.clone()
+            };
+            true
         })
         .await
     }

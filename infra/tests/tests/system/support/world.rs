@@ -174,6 +174,16 @@ impl World {
     /// A client whose onboarding is complete.
     pub(crate) async fn client_of<'w>(&'w self, api: Api<'w>, bot: &str) -> Result<Client<'w>> {
         let signup = self.sim().sign_up(json!({})).await?;
+        self.client_from(api, bot, signup).await
+    }
+
+    /// The client of a finished signup, its onboarding complete.
+    pub(crate) async fn client_from<'w>(
+        &'w self,
+        api: Api<'w>,
+        bot: &str,
+        signup: Signup,
+    ) -> Result<Client<'w>> {
         let onboarding = self.exchange(&api, bot, &signup).await?;
         let active = self.onboard(&api, &signup, &onboarding).await?;
         ensure!(active["client"]["phoneNumberId"] == signup.phone, "another number was onboarded: {active}");

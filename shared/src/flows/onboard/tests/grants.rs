@@ -1,6 +1,7 @@
 //! What the browser says is a claim: only what the token covers is taken.
 
 use super::*;
+use crate::domain::token_care::{Care, Previous};
 
 fn nothing_was_done(signup: &Signup, clients: usize) {
     for name in ["subscribe", "assign", "share_credit", "register"] {
@@ -128,4 +129,31 @@ async fn the_same_bot_again_is_an_update_that_keeps_pin_and_status_and_registers
     let grant = first.world.store.with(|t| t.grants[&after.grant_id].clone());
     assert_eq!(grant.token_version, 2);
     assert!(grant.allocation_id.is_some());
+}
+
+#[tokio::test]
+async fn a_client_whose_token_died_goes_on_as_the_same_with_the_new_token() {
+    let first = Signup::new().await;
+    first.run().await;
+    let before = first.client();
+    let now = first.world.clock.now();
+    first.world.store.with(|t| {
+        t.clients.get_mut(&before.phone_number_id).unwrap().reconnect_since = Some(now);
+        let grant = t.grants.get_mut(&before.grant_id).unwrap();
+        grant.dead_since = Some(now);
+        grant.previous = Some(Previous { token: grant.token.clone().unwrap(), expires_at: None });
+        grant.care = Care { failures: 9, ..Care::default() };
+        grant.care_at = None;
+    });
+    let second = Signup::of(first.world.clone(), first.world.graph.sign_up(1), &bot()).await;
+    assert_eq!(second.run().await.status, OnboardingStatus::Active);
+    let after = second.client();
+    assert_eq!(
+        (after.reconnect_since, after.created_at, after.onboarded_at, after.sealed_pin.as_ref()),
+        (None, before.created_at, before.onboarded_at, before.sealed_pin.as_ref())
+    );
+    let grant = first.world.store.with(|t| t.grants[&after.grant_id].clone());
+    assert_eq!((grant.token_version, grant.dead_since, grant.previous), (2, None, None));
+    assert_eq!((grant.care, grant.care_at.is_some()), (Care::default(), true), "it is looked after anew");
+    assert_eq!(second.registers(), 1, "the number is not registered again");
 }

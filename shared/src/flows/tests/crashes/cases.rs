@@ -1,6 +1,8 @@
 //! The use cases, each as small as it can be with every kind of call in it.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -10,12 +12,13 @@ use super::super::cloud::{Cloud, Continues};
 use super::{Case, Faults, Ran, Running};
 use crate::domain::ids::PhoneNumberId;
 use crate::domain::media::{MediaFile, MediaState};
+use crate::domain::secret::AccessToken;
 use crate::domain::template::Template;
 use crate::error::ModelError;
 use crate::flows::invariants::Broken;
 use crate::flows::testing::{CUSTOMER, Order, PAST_ALL_CLAIMS, bot, status, text, webhook};
-use crate::ports::Clock;
-use crate::testing::{Fault, GraphFault, Lease, MetaFile, SignedUp, World, refusal};
+use crate::ports::{Clock, SystemTokens};
+use crate::testing::{Fault, GraphFault, Lease, MetaFile, MetaToken, SignedUp, World, refusal};
 
 macro_rules! cases {
     ($($list:ident: [$($name:literal => $run:expr,)*];)*) => {$(
@@ -64,6 +67,9 @@ cases! {
         "leave" => leave,
         "templates" => templates,
         "media" => media,
+        "tokens that end" => tokens_that_end,
+        "a token that died" => |faults| token_that_died(faults, true),
+        "a token that died for good" => |faults| token_that_died(faults, false),
     ];
     IN_PAIRS: [
         "reply" => reply,
@@ -73,6 +79,8 @@ cases! {
         "onboard" => onboard,
     ];
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A cloud with one active client.
 async fn shop() -> (Cloud, PhoneNumberId) {
@@ -605,4 +613,64 @@ async fn templates(faults: Faults) -> Ran {
         ran.held = Err(Broken { promise: "P8", what: format!("the templates are {known:?}") });
     }
     ran
+}
+
+/// A client's token and the system user's, which end in some days and are renewed.
+async fn tokens_that_end(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let world = cloud.world.clone();
+    let end = world.clock.now() + DAY * 10;
+    world.graph.with(|meta| {
+        meta.new_tokens_end = Some(end + DAY * 50);
+        let text = meta.tokens.keys().next().unwrap().clone();
+        meta.tokens.get_mut(&text).unwrap().facts.expires_at = Some(end);
+        let system = MetaToken { business_id: None, ..meta.tokens[&text].clone() };
+        meta.tokens.insert("EAA-system".to_owned(), system);
+    });
+    world.vault.replace_system_token(&AccessToken::try_from("EAA-system".to_owned()).unwrap()).await.unwrap();
+    // The client's first renewal fails, so the partner is told.
+    world.graph.fail_next("derive_business_token", GraphFault::Refused(refusal(400, 1, "Not now.")));
+    world.graph.fail_next("renew_token", GraphFault::Refused(refusal(400, 1, "Not now.")));
+    cloud.begin(&faults);
+    cloud.look_after_tokens().await;
+    let renewed = world.store.with(|t| t.grants.values().all(|it| it.token_expires_at > Some(end)));
+    // Of each token once, the system user's too.
+    let told: Vec<String> = world.store.with(|t| {
+        let told = t.events.values().filter(|it| it.kind == "switchboard.token_expiring");
+        told.map(|it| it.owner.clone()).collect()
+    });
+    let once = told.iter().collect::<BTreeSet<_>>().len() == told.len();
+    let mut ran = end_of_tokens(cloud, &phone).await;
+    if !(renewed && once) && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P9", what: format!("renewed: {renewed}, told: {told:?}") });
+    }
+    ran
+}
+
+/// A client's token that Meta takes no more: another one takes its place, or the client must sign up again.
+async fn token_that_died(faults: Faults, can_be_replaced: bool) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    let world = cloud.world.clone();
+    world.graph.with(|meta| {
+        let business = meta.wabas.values().next().unwrap().owner.clone();
+        meta.tokens.values_mut().for_each(|it| it.facts.is_valid = false);
+        if !can_be_replaced {
+            meta.uninstalled.insert(business);
+        }
+    });
+    cloud.begin(&faults);
+    cloud.look_after_tokens().await;
+    let reconnect = world.store.with(|t| t.clients[&phone].reconnect_since.is_some());
+    let dead = world.store.with(|t| t.grants.values().any(|it| it.dead_since.is_some()));
+    let mut ran = end_of_tokens(cloud, &phone).await;
+    if (dead, reconnect) != (!can_be_replaced, !can_be_replaced) && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P9", what: format!("dead: {dead}, must reconnect: {reconnect}") });
+    }
+    ran
+}
+
+/// As [`end`], but that what the schedules do afterwards is no part of the case.
+async fn end_of_tokens(cloud: Cloud, phone: &PhoneNumberId) -> Ran {
+    let (scope, calls) = (cloud.calls().len(), cloud.calls());
+    Ran { scope, calls, ..end(cloud, phone).await }
 }
