@@ -58,6 +58,7 @@ const BESIDE: &[Contract] = &contracts![
     bots,
     spending,
     clients,
+    checks,
     conversation_claims,
     conversation_lists,
     conversations,
@@ -89,7 +90,8 @@ const ALONE: &[Contract] = &contracts_on_copies![
     emptying_quarantine,
     offboardings,
     template_syncs,
-    due_media
+    due_media,
+    check_rounds
 ];
 
 fn main() -> ExitCode {

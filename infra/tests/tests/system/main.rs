@@ -13,6 +13,7 @@ mod chromium;
 mod contracts;
 mod corpus;
 mod customers;
+mod drift;
 mod exchange;
 mod large;
 mod media;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         // Its tool calls for two minutes.
         openapi::cases(),
         accounts::cases(),
+        drift::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),
