@@ -126,6 +126,21 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     assert!(refused["choices"].as_array().is_some_and(|choices| !choices.is_empty()), "{refused}");
 
+    // What others changed is found and mended.
+    let phone = asked["phoneNumberId"].as_str().unwrap();
+    let sim = format!("{}/_sim", stack.info.meta_url);
+    let change =
+        json!({"registered": false, "verifiedName": "Corner Cafe", "callback": "http://127.0.0.1:9/"});
+    let changed = http.post(format!("{sim}/numbers/{phone}")).json(&change).send().await.unwrap();
+    assert_eq!(changed.status(), 200);
+    for dry_run in [true, false] {
+        let call = format!("{}/api/whatsapp/clients/{phone}/reconcile?dryRun={dry_run}", stack.info.api_url);
+        let answer = http.post(call).bearer_auth(admin).send().await.unwrap();
+        assert_eq!((refusals(&stack.info), answer.status().as_u16()), (Vec::<String>::new(), 200));
+        let answer: Value = answer.json().await.unwrap();
+        assert!(answer["mended"].as_array().unwrap().iter().all(|it| it["done"] == true), "{answer}");
+    }
+
     let answers = operate(&stack.info).await;
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     let failed: Vec<_> = answers.iter().filter(|answer| answer["errorMessage"].is_string()).collect();

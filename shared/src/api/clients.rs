@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::drift::DriftItem;
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::ids::{BotId, BusinessId, OnboardingId, PhoneNumberId, WabaId};
@@ -41,6 +42,14 @@ pub struct ClientItem<'a> {
     coexistence: bool,
     /// How many messages a second it may send.
     messages_per_second: u32,
+    /// Whether a webhook for it has arrived since its signup. Until then, write to the number from any phone.
+    receives: bool,
+    /// When the last webhook for it arrived; kept to the minute, or to the hour where only statuses come.
+    last_webhook_at: Option<Timestamp>,
+    /// When it was last compared with Meta.
+    checked_at: Option<Timestamp>,
+    /// What drifted then from how its onboarding made it.
+    drifts: Vec<DriftItem<'a>>,
     onboarding_id: &'a OnboardingId,
     onboarded_at: Option<Timestamp>,
     last_message_at: Option<Timestamp>,
@@ -118,6 +127,10 @@ impl<'a> ClientItem<'a> {
             warnings: warnings.map(|(r#type, detail, at)| Warning { r#type, detail, at }).collect(),
             coexistence: client.on_biz_app,
             messages_per_second: client.messages_per_second(),
+            receives: client.receives(),
+            last_webhook_at: client.last_webhook_at,
+            checked_at: client.check().map(|check| check.at),
+            drifts: client.check().into_iter().flat_map(|check| &check.drifts).map(DriftItem::of).collect(),
             onboarding_id: &client.onboarding_id,
             onboarded_at: client.onboarded_at,
             last_message_at: client.last_message_at,

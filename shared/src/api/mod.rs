@@ -6,6 +6,7 @@
 pub mod bots;
 pub mod clients;
 pub mod conversations;
+pub mod drift;
 pub mod erasure;
 pub mod export;
 pub mod media;
@@ -45,6 +46,7 @@ pub fn operations() -> Vec<describe::Operation> {
     let all = [
         onboarding::operations(),
         clients::operations(),
+        drift::operations(),
         sending::operations(),
         messages::operations(),
         media::operations(),

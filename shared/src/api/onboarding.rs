@@ -223,6 +223,8 @@ struct OnboardedClient<'a> {
     status: ClientStatus,
     /// Whether it can send.
     ready: bool,
+    /// Whether a webhook for it has arrived since its signup. Until then, write to the number from any phone.
+    receives: bool,
 }
 
 impl<'a> OnboardingState<'a> {
@@ -268,6 +270,7 @@ fn summary(client: &Client) -> OnboardedClient<'_> {
         verified_name: client.verified_name(),
         status: client.status(),
         ready: client.status() == ClientStatus::Active,
+        receives: client.receives(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Timestamp;
 use super::account::{Account, Change, NameDecision};
+use super::drift::Check;
 use super::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use super::seal::Sealed;
 
@@ -109,6 +110,11 @@ pub struct Client {
     pub onboarding_id: OnboardingId,
     /// Two-step verification PIN, stored before it is first used.
     pub sealed_pin: Option<Sealed>,
+    /// When a webhook for it last arrived, by our clock; kept to the minute, or to the hour where only statuses
+    /// come.
+    pub last_webhook_at: Option<Timestamp>,
+    /// The last look at how Meta shows it.
+    pub check: Option<Check>,
     /// When it first became active.
     pub onboarded_at: Option<Timestamp>,
     /// When a customer last wrote; kept to the minute.
@@ -150,6 +156,18 @@ impl Client {
             Some((removal, at)) => Some((removal.as_str(), at)),
             None => self.account.suspension(self.signed_up_at),
         }
+    }
+
+    /// Whether a webhook for it has arrived since its signup: until then nothing proves that Meta sends us any.
+    #[must_use]
+    pub fn receives(&self) -> bool {
+        self.last_webhook_at.is_some_and(|at| at >= self.signed_up_at)
+    }
+
+    /// The last look at it since its signup.
+    #[must_use]
+    pub fn check(&self) -> Option<&Check> {
+        self.check.as_ref().filter(|check| check.at >= self.signed_up_at)
     }
 
     /// Whether it left us after its signup.

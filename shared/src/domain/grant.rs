@@ -61,7 +61,34 @@ pub struct TokenFacts {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What the platform needs of a token.
+const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_messaging"];
+
+/// What a token lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Meta does not take it.
+    Invalid,
+    /// It belongs to another app.
+    App,
+    /// This permission was not granted.
+    Scope(&'static str),
+}
+
 impl TokenFacts {
+    /// What it lacks to be used by our app.
+    #[must_use]
+    pub fn lack(&self, app_id: &str) -> Option<Lack> {
+        if !self.is_valid {
+            return Some(Lack::Invalid);
+        }
+        if self.app_id != app_id {
+            return Some(Lack::App);
+        }
+        let missing = SCOPES.into_iter().find(|scope| !self.scopes.iter().any(|s| s == scope));
+        missing.map(Lack::Scope)
+    }
+
     /// The accounts that the token covers with both scopes, newest first. Empty also where Meta named none.
     #[must_use]
     pub fn waba_ids(&self) -> Vec<WabaId> {

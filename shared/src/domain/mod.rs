@@ -8,6 +8,7 @@ pub mod client;
 pub mod content;
 pub mod conversation;
 pub mod draft;
+pub mod drift;
 pub mod grant;
 pub mod ids;
 pub mod json;

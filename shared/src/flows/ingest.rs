@@ -40,6 +40,8 @@ const AT_ONCE: usize = 16;
 const CLIENT_KEPT: Duration = Duration::from_secs(60);
 /// `lastMessageAt` of a client is kept to the minute: no key takes a write per message.
 const CLIENT_TOUCH: Duration = Duration::from_secs(60);
+/// Where only statuses come, that they come is kept to the hour: one write of a copy for each number.
+const CLIENT_HEARD: Duration = Duration::from_secs(60 * 60);
 /// How long the parts of something wait for each other: as long as the queue keeps them.
 const PARTS_KEPT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 /// Longest event of an account that becomes part of a key.
@@ -145,6 +147,7 @@ struct Arrival {
 pub struct Memory {
     clients: Mutex<HashMap<PhoneNumberId, (Client, Timestamp)>>,
     touched: Mutex<HashMap<PhoneNumberId, Timestamp>>,
+    heard: Mutex<HashMap<PhoneNumberId, Timestamp>>,
 }
 
 /// Ingest with what it needs.
@@ -331,7 +334,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
         };
         if let Some(client) = &client {
             self.note_file(client, &message, arrival.received_at).await?;
-            self.touch(client, &message, &incoming).await?;
+            self.touch(client, &message, &incoming, arrival.received_at).await?;
             // One that waits already is found without the help of a silent replay or of a history.
             let is_live = message.origin == Origin::Customer && !arrival.silent;
             if matches!(answer, Some(Answer::Pending { .. })) && is_live {
@@ -372,6 +375,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
         client: &Client,
         message: &Message,
         incoming: &IncomingMessage,
+        received_at: Timestamp,
     ) -> Result<(), StoreError> {
         let touch = ConversationTouch {
             id: message.conversation_id.clone(),
@@ -386,9 +390,29 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
         }
         // An old message says nothing of the client now.
         if !message.origin.is_history() && self.client_is_due(&client.phone_number_id, message.at) {
-            self.store.touch_client(&client.phone_number_id, message.at).await?;
+            self.store.touch_client(&client.phone_number_id, Some(message.at), received_at).await?;
+        } else if message.origin.is_history() {
+            self.hear(&client.phone_number_id, received_at).await?;
         }
         Ok(())
+    }
+
+    /// That a webhook for the number arrived, where no message moves its times: it is what proves that Meta sends us
+    /// any. Events of an account do not: they come to our app's address even where messages are led elsewhere.
+    async fn hear(&self, phone: &PhoneNumberId, received_at: Timestamp) -> Result<(), StoreError> {
+        if self.hearing_is_due(phone, received_at) {
+            self.store.touch_client(phone, None, received_at).await?;
+        }
+        Ok(())
+    }
+
+    fn hearing_is_due(&self, phone: &PhoneNumberId, at: Timestamp) -> bool {
+        let mut heard = self.memory.heard.lock().expect("nothing panics while it holds the lock");
+        let due = heard.get(phone).is_none_or(|last| at >= *last + CLIENT_HEARD);
+        if due {
+            heard.insert(phone.clone(), at);
+        }
+        due
     }
 
     fn client_is_due(&self, phone: &PhoneNumberId, at: Timestamp) -> bool {
@@ -441,6 +465,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
             self.store.settle_answer(question, &Answer::Answered(message.id.clone())).await?;
         }
         self.heed(&status.phone_number_id, &status.event).await?;
+        self.hear(&status.phone_number_id, received_at).await?;
         Ok(Tally { statuses: 1, ..Tally::default() })
     }
 

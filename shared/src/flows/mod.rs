@@ -9,6 +9,7 @@ pub mod offboard;
 pub mod onboard;
 pub mod pace;
 pub mod receive;
+pub mod reconcile;
 pub mod recovery;
 pub mod reply;
 pub mod send;
@@ -18,6 +19,7 @@ pub mod tokens;
 
 #[cfg(test)]
 mod invariants;
+mod lookups;
 mod mentions;
 mod raws;
 #[cfg(test)]

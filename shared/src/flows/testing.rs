@@ -15,6 +15,7 @@ use super::media::{self, Fetching};
 use super::offboard::Offboard;
 use super::onboard::{self, Onboard, Partner};
 use super::pace::Pace;
+use super::reconcile::Reconcile;
 use super::reply::{self, Reply};
 use super::send::Sender;
 use super::templates::Syncing;
@@ -132,6 +133,27 @@ pub(super) fn token_care<'a>(world: &'a World, settings: &'a token_care::Setting
         vault: &parts.vault,
         clock: &parts.clock,
         settings,
+    }
+}
+
+pub(super) type TestReconcile<'a> =
+    Reconcile<'a, MemoryStore, FakeSeal, FakeGraph, FixedClock, CountingRandom>;
+
+pub(super) fn reconcile<'a>(
+    world: &'a World,
+    settings: &'a onboard::Settings,
+    tokens: &'a Tokens,
+) -> TestReconcile<'a> {
+    let parts: &crate::testing::Parts = world;
+    Reconcile {
+        store: &parts.store,
+        seal: &parts.seal,
+        graph: &parts.graph,
+        clock: &parts.clock,
+        random: &parts.random,
+        tokens,
+        settings,
+        version: "v26.0",
     }
 }
 

@@ -58,6 +58,13 @@ pub trait AccountGraph: Send + Sync {
         token: &AccessToken,
     ) -> impl Future<Output = Result<Number, GraphError>> + Send;
 
+    /// The subscription of our app to the account's webhooks; `None` = there is none.
+    fn subscription(
+        &self,
+        waba: &WabaId,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<Option<Subscription>, GraphError>> + Send;
+
     /// Whether our app gets the account's webhooks.
     fn is_subscribed(
         &self,
@@ -76,6 +83,13 @@ pub trait AccountGraph: Send + Sync {
     fn unsubscribe(
         &self,
         waba: &WabaId,
+        token: &AccessToken,
+    ) -> impl Future<Output = Result<(), GraphError>> + Send;
+
+    /// Removes the number's own callback, so that its messages go where the account's do. Repeating is harmless.
+    fn clear_callback(
+        &self,
+        phone: &PhoneNumberId,
         token: &AccessToken,
     ) -> impl Future<Output = Result<(), GraphError>> + Send;
 
@@ -187,6 +201,13 @@ pub struct Account {
     pub currency: Option<String>,
 }
 
+/// A subscription of our app as Meta shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subscription {
+    /// Where the account's messages are sent instead of to our app's address.
+    pub callback: Option<String>,
+}
+
 /// An allocation of our credit line as Meta shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllocationState {
@@ -215,6 +236,8 @@ pub struct Number {
     pub is_on_biz_app: bool,
     /// `STANDARD`, `HIGH` = upgraded, `NOT_APPLICABLE`, …
     pub throughput: Option<String>,
+    /// Where its messages are sent instead of to the account's or the app's address.
+    pub callback: Option<String>,
 }
 
 impl Number {
@@ -222,6 +245,12 @@ impl Number {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.status.as_deref() == Some("CONNECTED")
+    }
+
+    /// Whether registering is done, or not ours to do: coexistence numbers are registered from the app.
+    #[must_use]
+    pub fn needs_no_register(&self) -> bool {
+        self.is_connected() || self.is_on_biz_app
     }
 
     /// Known not to be verified by one-time password. An unknown value counts as verified: register

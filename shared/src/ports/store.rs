@@ -6,6 +6,7 @@ use crate::domain::account::Noted;
 use crate::domain::answer::Answer;
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, Pause};
+use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
@@ -120,14 +121,20 @@ pub trait WriteClients: Send + Sync {
     fn claim_client(&self, wanted: &Client) -> impl Future<Output = Stored<ClientClaim>> + Send;
 
     /// Writes the record if it is still this onboarding's and bot's; `false` if it is not (nothing
-    /// changed). Leaves `last_message_at`, `pause` and `account` as they are.
+    /// changed). Leaves `last_message_at`, `last_webhook_at`, `pause`, `check` and `account` as they are.
     fn save_client(&self, client: &Client) -> impl Future<Output = Stored<bool>> + Send;
 }
 
 /// IAM: `dynamodb:UpdateItem` on clients.
 pub trait TouchClients: Send + Sync {
-    /// Moves `last_message_at` forward to `at`; an unknown client or an older time changes nothing.
-    fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+    /// Moves `last_message_at` forward to `at` and sets `last_webhook_at` to `heard_at`, in one write; for a webhook
+    /// without a message (`None`) moves `last_webhook_at` forward. An unknown client or an older time changes nothing.
+    fn touch_client(
+        &self,
+        id: &PhoneNumberId,
+        at: Option<Timestamp>,
+        heard_at: Timestamp,
+    ) -> impl Future<Output = Stored<()>> + Send;
 }
 
 /// What Meta's answers and events teach about a client, whoever its onboarding is. An unknown client stays
@@ -180,6 +187,22 @@ pub trait LeaveClients: Send + Sync {
         onboarding: &OnboardingId,
         now: Timestamp,
     ) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// IAM: `dynamodb:UpdateItem` on clients.
+pub trait NoteChecks: Send + Sync {
+    /// Keeps the newest look at a client; an unknown client or an older look changes nothing.
+    fn note_check(&self, id: &PhoneNumberId, check: &Check) -> impl Future<Output = Stored<()>> + Send;
+}
+
+/// The walk through all clients, one for the deployment. IAM: `dynamodb:GetItem`, `UpdateItem` on clients, where it
+/// is an item that no index holds.
+pub trait CheckRounds: Send + Sync {
+    /// How it stands; one that is long due if there was none. Consistent.
+    fn check_round(&self) -> impl Future<Output = Stored<Round>> + Send;
+
+    /// Writes it if its stored version is one less; `false` if another copy was faster (nothing changed).
+    fn save_check_round(&self, round: &Round) -> impl Future<Output = Stored<bool>> + Send;
 }
 
 // ---- grants ----------------------------------------------------------------------------------

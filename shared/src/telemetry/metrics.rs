@@ -44,6 +44,10 @@ pub mod metric {
     pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
     /// An off-boarding that does not end: credit or secrets of a client that left are still there.
     pub const OFFBOARDING_STUCK: &str = "OffboardingStuck";
+    /// A client at Meta is not as its onboarding made it: unsubscribed, disconnected, paid by nobody.
+    pub const CLIENT_DRIFT: &str = "ClientDrift";
+    /// Meta ends the version of the Graph API that is called within three months.
+    pub const GRAPH_VERSION_ENDING: &str = "GraphVersionEnding";
     /// A client's templates could not be read from Meta for hours: what we show of them may be old.
     pub const TEMPLATES_STALE: &str = "TemplatesStale";
 
@@ -53,7 +57,7 @@ pub mod metric {
     pub const MEDIA_LOST: &str = "MediaLost";
 
     /// All of them.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 19] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -68,6 +72,8 @@ pub mod metric {
         SYSTEM_TOKEN_DEAD,
         ACCOUNT_TROUBLE,
         OFFBOARDING_STUCK,
+        CLIENT_DRIFT,
+        GRAPH_VERSION_ENDING,
         TEMPLATES_STALE,
         MEDIA_DELAYED,
         MEDIA_LOST,

@@ -29,7 +29,7 @@ macro_rules! contracts {
 }
 
 contracts! {
-    store: accounts, offboardings, bots, spending, clients, grants, due_care, onboardings, due_onboardings, business_leases,
+    store: accounts, offboardings, bots, spending, clients, checks, check_rounds, grants, due_care, onboardings, due_onboardings, business_leases,
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
         rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history,

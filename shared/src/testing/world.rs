@@ -170,6 +170,8 @@ fn active_client(grant: &Grant, signed_up: &SignedUp, n: u32) -> Client {
         sealed_pin: None,
         onboarded_at: Some(grant.created_at),
         last_message_at: None,
+        last_webhook_at: None,
+        check: None,
         created_at: grant.created_at,
         updated_at: grant.created_at,
     }

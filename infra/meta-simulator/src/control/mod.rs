@@ -15,7 +15,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::api::{Refusal, refuse};
@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/signups", post(signups::create))
         .route("/numbers/{id}", post(numbers::change))
         .route("/templates/{id}", post(templates::change))
+        .route("/wabas/{id}", post(wabas::change))
         .route("/wabas/{id}/remove", post(wabas::remove))
         .route("/wabas/{id}/account-events", post(wabas::account_event))
         .route("/customers/{wa_id}/messages", post(customers::write).get(customers::chat))
@@ -50,6 +51,11 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/system-user", post(change_system_user))
         .route("/state", get(summary))
         .layer(axum::extract::DefaultBodyLimit::max(WEBHOOK_LIMIT))
+}
+
+/// Tells `null` from absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 async fn health(State(world): State<Arc<World>>) -> Json<Value> {

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::refuse;
+use crate::state::Override;
 use crate::world::World;
 
 #[derive(Deserialize)]
@@ -18,13 +19,13 @@ struct Change {
     verified: Option<bool>,
     verified_name: Option<String>,
     /// A new PIN; `null` switches two-step verification off; absent leaves it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "super::present")]
     pin: Option<Option<String>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    /// `false`: it must be registered once more.
+    registered: Option<bool>,
+    /// Where its messages go instead of to the account's or the app's address; `null` removes it.
+    #[serde(default, deserialize_with = "super::present")]
+    callback: Option<Option<String>>,
 }
 
 /// `POST /_sim/numbers/{phone number id}`.
@@ -49,6 +50,12 @@ pub(super) async fn change(
         }
         if let Some(pin) = change.pin {
             number.pin = pin;
+        }
+        if let Some(registered) = change.registered {
+            number.registered = registered;
+        }
+        if let Some(callback) = change.callback {
+            number.webhook = callback.map(|url| Override { url });
         }
     }
     world.changed();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Refusal, refuse};
 use crate::clock::SECOND_MS;
+use crate::state::Override;
 use crate::webhooks::{self, Effect, Post, Scope};
 use crate::world::World;
 
@@ -26,6 +27,47 @@ const OF_PARTNER: [&str; 6] = [
 ];
 /// More copies are a typing error.
 const MOST_COPIES: u32 = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Change {
+    subscribed: Option<bool>,
+    /// Where messages go instead of to the app's address; `null` removes it; absent leaves it.
+    #[serde(default, deserialize_with = "super::present")]
+    callback: Option<Option<String>>,
+    /// The id of what pays; `null` = nothing does; absent leaves it.
+    #[serde(default, deserialize_with = "super::present")]
+    funding: Option<Option<String>>,
+    /// Whether users of the partner may manage it. Only `false`: assigning is the partner's call.
+    assigned: Option<bool>,
+}
+
+/// `POST /_sim/wabas/{id}`: somebody else changes the account, and no event tells.
+pub(super) async fn change(
+    State(world): State<Arc<World>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> super::Reply {
+    let change: Change = parse(&body)?;
+    {
+        let mut state = world.state();
+        let waba = state.wabas.get_mut(&id).ok_or_else(unknown)?;
+        if let Some(subscribed) = change.subscribed {
+            waba.subscribed = subscribed;
+        }
+        if let Some(callback) = change.callback {
+            waba.webhook = callback.map(|url| Override { url });
+        }
+        if let Some(funding) = change.funding {
+            waba.primary_funding_id = funding;
+        }
+        if change.assigned == Some(false) {
+            waba.assigned_users.clear();
+        }
+    }
+    world.changed();
+    Ok(Json(json!({})))
+}
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]

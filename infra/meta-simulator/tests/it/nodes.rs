@@ -64,6 +64,34 @@ async fn an_override_needs_the_handshake_and_a_plain_subscription_removes_it() {
 }
 
 #[tokio::test]
+async fn what_others_change_shows() {
+    let sim = Sim::start().await;
+    let client = sim.active_client().await;
+    let apps = format!("{}/subscribed_apps", client.waba);
+    let change = json!({"callback": "https://elsewhere.example/", "funding": "610", "assigned": false});
+    sim.sim("POST", &format!("wabas/{}", client.waba), change).await.ok();
+    let number = json!({"registered": false, "callback": "https://there.example/"});
+    sim.sim("POST", &format!("numbers/{}", client.phone), number).await.ok();
+    let read = sim.graph("GET", &apps, &client.token, json!({})).await.ok();
+    assert_eq!(read["data"][0]["override_callback_uri"], "https://elsewhere.example/");
+    let fields = json!({"fields": "status,webhook_configuration"});
+    let read = sim.graph("GET", &client.phone, &client.token, fields).await.ok();
+    assert_eq!(
+        (&read["status"], &read["webhook_configuration"]["phone_number"]),
+        (&json!("PENDING"), &json!("https://there.example/"))
+    );
+    let undo = json!({"callback": null, "funding": null, "subscribed": false});
+    sim.sim("POST", &format!("wabas/{}", client.waba), undo).await.ok();
+    let read = sim.graph("GET", &apps, &client.token, json!({})).await.ok();
+    assert_eq!(read["data"], json!([]));
+    let read =
+        sim.graph("GET", &client.waba, &client.token, json!({"fields": "primary_funding_id"})).await.ok();
+    assert!(read.get("primary_funding_id").is_none());
+    assert_eq!(sim.sim("POST", "wabas/1", json!({})).await.status, 404);
+    assert_eq!(sim.sim("POST", &format!("wabas/{}", client.waba), json!({"colour": 1})).await.status, 400);
+}
+
+#[tokio::test]
 async fn a_number_may_have_a_callback_of_its_own() {
     let (sim, _receiver) = Sim::with_receiver().await;
     let other = Receiver::start().await;

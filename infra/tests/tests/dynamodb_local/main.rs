@@ -58,6 +58,7 @@ const BESIDE: &[Contract] = &contracts![
     bots,
     spending,
     clients,
+    checks,
     conversation_claims,
     conversation_lists,
     conversations,
@@ -90,7 +91,8 @@ const ALONE: &[Contract] = &contracts_on_copies![
     offboardings,
     template_syncs,
     due_media,
-    due_care
+    due_care,
+    check_rounds,
 ];
 
 fn main() -> ExitCode {

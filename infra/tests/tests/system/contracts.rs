@@ -41,14 +41,14 @@ macro_rules! on_copied_tables {
 }
 
 on_the_deployed_tables! {
-    accounts, bots, spending, clients, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
+    accounts, bots, spending, clients, checks, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
     messages_out_of_a_history, sends,
     statuses, templates, media,
 }
 on_copied_tables! {
     answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs, due_media,
-    due_care,
+    due_care, check_rounds,
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -58,6 +58,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside bots,
         Beside spending,
         Beside clients,
+        Beside checks,
+        Beside check_rounds,
         Beside conversation_claims,
         Beside conversation_lists,
         Beside conversations,

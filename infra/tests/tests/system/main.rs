@@ -13,6 +13,7 @@ mod chromium;
 mod contracts;
 mod corpus;
 mod customers;
+mod drift;
 mod exchange;
 mod large;
 mod media;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         // Its tool calls for two minutes.
         openapi::cases(),
         accounts::cases(),
+        drift::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),

@@ -5,21 +5,28 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::table::{Item, Range, Table, Write};
-use super::values::{Millis, millis, nested, record, s, text, with_nulls};
+use super::values::{Millis, millis, n, nested, number, record, s, text, time, with_nulls};
 use super::{Client as Dynamo, Stored};
 use crate::domain::Timestamp;
 use crate::domain::account::{Account, Noted};
 use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
+use crate::domain::drift::{Check, Round};
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::seal::Sealed;
 use crate::error::StoreError;
 use crate::ports::{
-    ClientClaim, LeaveClients, ListClients, MarkClients, NoteAccounts, Page, ReadClients, TouchClients,
-    WriteClients,
+    CheckRounds, ClientClaim, LeaveClients, ListClients, MarkClients, NoteAccounts, NoteChecks, Page,
+    ReadClients, TouchClients, WriteClients,
 };
 
 /// The key of the index that lists all clients.
 const LIST_KEY: &str = "clients";
+/// What others write beside an onboarding.
+const KEPT_BY_SAVES: [&str; 7] =
+    ["phoneNumberId", "lastMessageAt", "lastWebhookAt", "check", "pauseReason", "pauseSince", "pauseUntil"];
+/// The key of the item that says where the walk through all clients stands. No phone number id looks like it, and
+/// without a `listKey` no index holds it.
+const ROUND: (&str, &str) = ("phoneNumberId", "round#check");
 /// How often a claim looks again at a record that changes hands under it.
 const CLAIM_TRIES: usize = 3;
 /// What events told stands beside the record, in one attribute for each aspect, because each is written
@@ -65,6 +72,8 @@ struct Record {
     sealed_pin: Option<Sealed>,
     onboarded_at: Option<Millis>,
     last_message_at: Option<Millis>,
+    last_webhook_at: Option<Millis>,
+    check: Option<Check>,
     created_at: Millis,
     updated_at: Millis,
 }
@@ -94,6 +103,8 @@ impl From<&Client> for Record {
             sealed_pin: client.sealed_pin.clone(),
             onboarded_at: client.onboarded_at.map(Millis),
             last_message_at: client.last_message_at.map(Millis),
+            last_webhook_at: client.last_webhook_at.map(Millis),
+            check: client.check.clone(),
             created_at: Millis(client.created_at),
             updated_at: Millis(client.updated_at),
         }
@@ -124,6 +135,8 @@ impl Record {
             sealed_pin: record.sealed_pin,
             onboarded_at: record.onboarded_at.map(|t| t.0),
             last_message_at: record.last_message_at.map(|t| t.0),
+            last_webhook_at: record.last_webhook_at.map(|t| t.0),
+            check: record.check,
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
         }
@@ -301,7 +314,7 @@ impl WriteClients for Clients {
         let item = with_nulls("clients", &Record::from(client))?;
         // The condition's values are the ones that are written: both ids stay as they are.
         let change = Expression::when("#onboardingId = :onboardingId AND #botId = :botId")
-            .overwrite(item, &["phoneNumberId", "lastMessageAt", "pauseReason", "pauseSince", "pauseUntil"]);
+            .overwrite(item, &KEPT_BY_SAVES);
         let key = ("phoneNumberId", client.phone_number_id.as_ref());
         let update = self.0.update("dynamodb UpdateItem on clients", key, change).await?;
         Ok(matches!(update, Write::Done(_)))
@@ -309,12 +322,61 @@ impl WriteClients for Clients {
 }
 
 impl TouchClients for Clients {
-    async fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> Stored<()> {
+    async fn touch_client(
+        &self,
+        id: &PhoneNumberId,
+        at: Option<Timestamp>,
+        heard_at: Timestamp,
+    ) -> Stored<()> {
+        let change = match at {
+            Some(at) => Expression::when(
+                "attribute_exists(#phoneNumberId) \
+                 AND (attribute_not_exists(#lastMessageAt) OR #lastMessageAt < :lastMessageAt)",
+            )
+            .set("lastMessageAt", millis(at)),
+            None => Expression::when(
+                "attribute_exists(#phoneNumberId) \
+                 AND (attribute_not_exists(#lastWebhookAt) OR #lastWebhookAt < :lastWebhookAt)",
+            ),
+        };
+        self.mark(id, change.set("lastWebhookAt", millis(heard_at))).await.map(drop)
+    }
+}
+
+impl NoteChecks for Clients {
+    async fn note_check(&self, id: &PhoneNumberId, check: &Check) -> Stored<()> {
         let condition = "attribute_exists(#phoneNumberId) \
-                         AND (attribute_not_exists(#lastMessageAt) OR #lastMessageAt < :lastMessageAt)";
-        let change = Expression::when(condition).set("lastMessageAt", millis(at));
-        self.0.update("dynamodb UpdateItem on clients", ("phoneNumberId", id.as_ref()), change).await?;
-        Ok(())
+                         AND (attribute_not_exists(#checkedAt) OR #checkedAt < :checkedAt)";
+        let change = Expression::when(condition)
+            .set("checkedAt", millis(check.at))
+            .set("check", nested("clients", check)?);
+        self.mark(id, change).await.map(drop)
+    }
+}
+
+impl CheckRounds for Clients {
+    async fn check_round(&self) -> Stored<Round> {
+        let item = self.0.get("dynamodb GetItem on clients", ROUND).await?.unwrap_or_default();
+        Ok(Round {
+            due_at: time(&item, "dueAt").unwrap_or(Timestamp::UNIX_EPOCH),
+            after: text(&item, "after").map(str::to_owned),
+            version: number(&item, "version").and_then(|version| version.try_into().ok()).unwrap_or(0),
+        })
+    }
+
+    async fn save_check_round(&self, round: &Round) -> Stored<bool> {
+        let version = |version: u64| n(version.try_into().unwrap_or(i64::MAX));
+        let first = if round.version <= 1 { "attribute_not_exists(#version) OR " } else { "" };
+        let change = Expression::when(&format!("{first}#version = :known"))
+            .value("known", version(round.version.saturating_sub(1)))
+            .set("version", version(round.version))
+            .set("dueAt", millis(round.due_at));
+        let change = match &round.after {
+            Some(after) => change.set("after", s(after)),
+            None => change.remove("after"),
+        };
+        let update = self.0.update("dynamodb UpdateItem on clients", ROUND, change).await?;
+        Ok(matches!(update, Write::Done(_)))
     }
 }
 

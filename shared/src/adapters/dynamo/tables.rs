@@ -13,6 +13,7 @@ use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
 };
+use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
@@ -163,7 +164,14 @@ delegate! {
         save_client(self, client: &BusinessClient) -> bool;
     }
     ports::TouchClients, clients {
-        touch_client(self, id: &PhoneNumberId, at: Timestamp) -> ();
+        touch_client(self, id: &PhoneNumberId, at: Option<Timestamp>, heard_at: Timestamp) -> ();
+    }
+    ports::NoteChecks, clients {
+        note_check(self, id: &PhoneNumberId, check: &Check) -> ();
+    }
+    ports::CheckRounds, clients {
+        check_round(self) -> Round;
+        save_check_round(self, round: &Round) -> bool;
     }
     ports::MarkClients, clients {
         change_pause(self, id: &PhoneNumberId, known: Option<&Pause>, pause: Option<&Pause>) -> bool;

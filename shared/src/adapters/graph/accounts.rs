@@ -10,10 +10,10 @@ use super::wire::{Ref, flag, missing, text};
 use crate::domain::ids::{PhoneNumberId, WabaId};
 use crate::domain::secret::{AccessToken, Pin};
 use crate::error::GraphError;
-use crate::ports::{Account, AccountGraph, Number};
+use crate::ports::{Account, AccountGraph, Number, Subscription};
 
 /// What we want to know of a number.
-const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app,throughput";
+const NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status,code_verification_status,is_on_biz_app,throughput,webhook_configuration";
 /// The same without what some versions lack: one field that Meta does not know refuses the whole call.
 const FEWER_NUMBER_FIELDS: &str = "id,display_phone_number,verified_name,quality_rating,status";
 /// Meta's code for an unknown field (and for much else).
@@ -52,10 +52,19 @@ impl AccountGraph for Graph {
         number.into_number()
     }
 
-    async fn is_subscribed(&self, waba: &WabaId, token: &AccessToken) -> Result<bool, GraphError> {
+    async fn subscription(
+        &self,
+        waba: &WabaId,
+        token: &AccessToken,
+    ) -> Result<Option<Subscription>, GraphError> {
         let apps: Vec<Subscribed> = self.list(&[waba.as_ref(), "subscribed_apps"], &[], token).await?;
         let ours = Some(self.app_id.as_str());
-        Ok(apps.iter().any(|app| app.whatsapp_business_api_data.id.as_deref() == ours))
+        let ours = apps.into_iter().find(|app| app.whatsapp_business_api_data.id.as_deref() == ours);
+        Ok(ours.map(|app| Subscription { callback: set(app.override_callback_uri) }))
+    }
+
+    async fn is_subscribed(&self, waba: &WabaId, token: &AccessToken) -> Result<bool, GraphError> {
+        Ok(self.subscription(waba, token).await?.is_some())
     }
 
     async fn subscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
@@ -64,6 +73,11 @@ impl AccountGraph for Graph {
 
     async fn unsubscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
         self.delete(&[waba.as_ref(), "subscribed_apps"]).token(token).done().await
+    }
+
+    async fn clear_callback(&self, phone: &PhoneNumberId, token: &AccessToken) -> Result<(), GraphError> {
+        let body = json!({"webhook_configuration": {"override_callback_uri": ""}});
+        self.post(&[phone.as_ref()]).json(&body).token(token).done().await
     }
 
     async fn register(
@@ -123,6 +137,8 @@ struct WireNumber {
     is_on_biz_app: bool,
     #[serde(default)]
     throughput: Value,
+    #[serde(default)]
+    webhook_configuration: Value,
 }
 
 impl WireNumber {
@@ -137,6 +153,7 @@ impl WireNumber {
             code_verification_status: self.code_verification_status,
             is_on_biz_app: self.is_on_biz_app,
             throughput: self.throughput["level"].as_str().map(str::to_owned),
+            callback: set(self.webhook_configuration["phone_number"].as_str().map(str::to_owned)),
         })
     }
 }
@@ -144,4 +161,11 @@ impl WireNumber {
 #[derive(Deserialize)]
 struct Subscribed {
     whatsapp_business_api_data: Ref,
+    #[serde(default, deserialize_with = "text")]
+    override_callback_uri: Option<String>,
+}
+
+/// An address that is there; an empty one is none.
+fn set(url: Option<String>) -> Option<String> {
+    url.filter(|url| !url.is_empty())
 }

@@ -243,7 +243,7 @@ async fn a_version_that_lacks_a_field_is_asked_for_fewer() {
     assert_eq!(graph.number(&phone(), &token()).await.unwrap_err().refusal().unwrap().code, 100);
     let fields =
         server.requests().iter().map(|r| r.query("fields").unwrap().split(',').count()).collect::<Vec<_>>();
-    assert_eq!(fields, [8, 5, 8, 5, 8, 5]);
+    assert_eq!(fields, [9, 5, 9, 5, 9, 5]);
 }
 
 #[tokio::test]
@@ -283,6 +283,37 @@ async fn subscribing_sends_no_body_and_wants_success() {
     assert!(matches!(graph.subscribe(&waba(), &token()).await, Err(GraphError::Unclear(_))));
     let request = server.requests().remove(0);
     assert_eq!((asked(&request), request.body.len()), (("POST", "/v26.0/228/subscribed_apps"), 0));
+}
+
+#[tokio::test]
+async fn callbacks_of_account_and_number_are_read_and_the_numbers_is_removed() {
+    let ours =
+        json!({"whatsapp_business_api_data": {"id": "700"}, "override_callback_uri": "https://a.example/"});
+    let other =
+        json!({"whatsapp_business_api_data": {"id": "9"}, "override_callback_uri": "https://b.example/"});
+    let plain = json!({"whatsapp_business_api_data": {"id": "700"}, "override_callback_uri": ""});
+    let levels = json!({"application": "https://app.example/", "phone_number": "https://c.example/"});
+    let (server, graph) = answering([
+        json!({"data": [other, ours]}),
+        json!({"data": [plain]}),
+        json!({"data": [other]}),
+        json!({"id": "117", "webhook_configuration": levels}),
+        json!({"id": "117", "webhook_configuration": {"application": "https://app.example/"}}),
+        json!({"success": true}),
+    ]);
+    for expected in [Some(Some("https://a.example/")), Some(None), None] {
+        let found = graph.subscription(&waba(), &token()).await.unwrap();
+        assert_eq!(found.as_ref().map(|it| it.callback.as_deref()), expected);
+    }
+    for expected in [Some("https://c.example/"), None] {
+        let number = graph.number(&phone(), &token()).await.unwrap();
+        assert_eq!(number.callback.as_deref(), expected, "only the number's own level");
+    }
+    graph.clear_callback(&phone(), &token()).await.unwrap();
+    let request = server.requests().pop().unwrap();
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(asked(&request), ("POST", "/v26.0/117"));
+    assert_eq!(body, json!({"webhook_configuration": {"override_callback_uri": ""}}));
 }
 
 #[tokio::test]

@@ -73,6 +73,37 @@ async fn a_message_is_recorded_as_it_came_and_nudged_after_the_burst_window() {
 }
 
 #[tokio::test]
+async fn a_client_receives_once_a_webhook_with_its_number_came_and_not_by_an_accounts_event() {
+    let inbox = Inbox::new().await;
+    let known = || inbox.world.store.with(|t| t.clients[&inbox.client.phone_number_id].clone());
+    let named = json!({"event": "FLAGGED", "phone_number_id": inbox.client.phone_number_id});
+    inbox.change("phone_number_quality_update", named).await;
+    assert!(!known().receives());
+    inbox.world.clock.advance(Duration::from_secs(60));
+    let read = json!({"id": "wamid.ELSEWHERE", "status": "read",
+        "timestamp": inbox.world.clock.now().as_second().to_string()});
+    inbox.receive(json!({"statuses": [read]})).await.unwrap();
+    let heard = inbox.world.clock.now();
+    assert_eq!(
+        (known().receives(), known().last_webhook_at, known().last_message_at),
+        (true, Some(heard), None)
+    );
+    // Within the hour no status costs another write.
+    let writes = || inbox.world.steps.log().iter().filter(|name| **name == "touch_client").count();
+    let before = writes();
+    inbox.world.clock.advance(Duration::from_secs(120));
+    inbox.receive(json!({"statuses": [read]})).await.unwrap();
+    assert_eq!(writes(), before);
+    inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();
+    assert_eq!((writes(), known().last_webhook_at), (before + 1, Some(inbox.world.clock.now())));
+    // A new signup has to prove it anew.
+    inbox.world.clock.advance(Duration::from_secs(60));
+    let again = Client { signed_up_at: inbox.world.clock.now(), ..known() };
+    assert!(!again.receives());
+    assert!(known().receives());
+}
+
+#[tokio::test]
 async fn a_second_arrival_changes_nothing_and_nudges_only_what_still_waits() {
     let inbox = Inbox::new().await;
     inbox.receive(json!({"messages": [inbox.text("wamid.A")]})).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus, HIGH_THROUGHPUT};
-use crate::domain::grant::{Grant, TokenFacts};
+use crate::domain::grant::{Grant, Lack, TokenFacts};
 use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaId};
 use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
 use crate::domain::seal::SealContext;
@@ -12,12 +12,11 @@ use crate::domain::secret::{AccessToken, Pin};
 use crate::domain::token_care::Care;
 use crate::error::{GraphError, StoreError};
 use crate::flows::exchange::spent;
+use crate::flows::lookups::{allocation_behind, note_allocation};
 use crate::ports::{ClientClaim, Clock, Number, Random, Seal};
 
 use super::{Meta, Onboard, Partner, Records, Stop, causes};
 
-/// What the platform needs of a token.
-const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_messaging"];
 /// How long before the onboarding a `PARTNER_ADDED` may have been sent to count as this signup's.
 const SIGNUP_TIME: Duration = Duration::from_secs(15 * 60);
 
@@ -97,14 +96,12 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     }
 
     fn check_facts(&self, facts: &TokenFacts) -> Done {
-        if !facts.is_valid {
-            return Err(causes::grant_invalid("Meta says that the token is not valid."));
-        }
-        if facts.app_id != self.settings.app_id {
-            return Err(causes::grant_invalid("The token belongs to another app."));
-        }
-        match SCOPES.iter().find(|scope| !facts.scopes.iter().any(|s| s == *scope)) {
-            Some(scope) => Err(causes::grant_invalid(&format!("The permission {scope} was not granted."))),
+        match facts.lack(&self.settings.app_id) {
+            Some(Lack::Invalid) => Err(causes::grant_invalid("Meta says that the token is not valid.")),
+            Some(Lack::App) => Err(causes::grant_invalid("The token belongs to another app.")),
+            Some(Lack::Scope(scope)) => {
+                Err(causes::grant_invalid(&format!("The permission {scope} was not granted.")))
+            }
             None => Ok(()),
         }
     }
@@ -189,6 +186,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             sealed_pin: None,
             onboarded_at: None,
             last_message_at: None,
+            last_webhook_at: None,
+            check: None,
             created_at: now,
             updated_at: now,
         };
@@ -313,7 +312,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let waba = waba_of(o)?;
         let account = self.graph.account(&waba, &token).await.map_err(|e| self.graph_error(e))?;
         let allocation = match &account.primary_funding_id {
-            Some(funding) => self.allocation_behind(business, funding).await?.ok_or_else(|| {
+            Some(funding) => self.paying(business, funding).await?.ok_or_else(|| {
                 causes::person(
                     "other_funding",
                     "The account is paid by something else than our credit line, and Meta allows no change.",
@@ -331,30 +330,14 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     }
 
     /// Our allocation that pays through `funding`, if there is one.
-    async fn allocation_behind(
-        &self,
-        business: &BusinessId,
-        funding: &str,
-    ) -> Result<Option<AllocationId>, Stop> {
-        for allocation in self.graph.allocations(business).await.map_err(|e| self.graph_error(e))? {
-            let credential =
-                self.graph.receiving_credential(&allocation).await.map_err(|e| self.graph_error(e))?;
-            if credential.as_deref() == Some(funding) {
-                return Ok(Some(allocation));
-            }
-        }
-        Ok(None)
+    async fn paying(&self, business: &BusinessId, funding: &str) -> Result<Option<AllocationId>, Stop> {
+        allocation_behind(self.graph, business, funding).await.map_err(|e| self.graph_error(e))
     }
 
     /// Revoking the credit later needs the allocation's id.
     async fn note_allocation(&self, o: &Onboarding, allocation: &AllocationId, currency: &str) -> Done {
         let Some(id) = &o.grant_id else { return Ok(()) };
-        let Some(mut grant) = self.store.grant(id).await? else { return Ok(()) };
-        let version = grant.token_version;
-        grant.allocation_id = Some(allocation.clone());
-        grant.currency = Some(currency.to_owned());
-        grant.updated_at = self.clock.now();
-        if self.store.save_grant(&grant, Some(version)).await? {
+        if note_allocation(self.store, id, allocation, currency, self.clock.now()).await? {
             Ok(())
         } else {
             Err(causes::ours(
@@ -523,11 +506,9 @@ fn claimed_waba(o: &Onboarding, facts: &TokenFacts) -> Result<WabaId, Stop> {
     }
 }
 
-/// Coexistence numbers are registered from the app; a connected number needs no second call.
+/// Of a coexistence signup Meta may not show yet that the number is in the app.
 fn needs_no_register(o: &Onboarding, number: &Number) -> bool {
-    number.is_connected()
-        || number.is_on_biz_app
-        || o.claims.event == Some(SignupEvent::FinishWhatsappBusinessAppOnboarding)
+    number.needs_no_register() || o.claims.event == Some(SignupEvent::FinishWhatsappBusinessAppOnboarding)
 }
 
 fn waba_of(o: &Onboarding) -> Result<WabaId, StoreError> {

@@ -17,8 +17,8 @@ use crate::flows::invariants::{Broken, Held, Outside, Watch, always, at_rest, no
 use crate::flows::receive::receive;
 use crate::flows::send::Receipt;
 use crate::flows::testing::{
-    Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, signature, solution_partner,
-    status, token_care, token_settings, until_due, webhook,
+    Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, reconcile, signature,
+    solution_partner, status, token_care, token_settings, until_due, webhook,
 };
 use crate::ports::Clock;
 use crate::testing::{Fault, SignedUp, World};
@@ -300,6 +300,41 @@ impl Cloud {
             self.replace_the_dead();
         }
         self.never("an off-boarding");
+    }
+
+    /// Somebody asks for a client to be mended until nothing is left.
+    pub(super) async fn finish_repair(&mut self, phone: &PhoneNumberId) {
+        let settings = solution_partner();
+        for _ in 0..TURNS {
+            let repair = reconcile(&self.world, &settings, &self.process.tokens).repair(phone).await;
+            match repair {
+                Ok(repair) if repair.check.drifts.is_empty() && !self.world.steps.is_dead() => return,
+                Ok(_) => {}
+                Err(error) => self.outside.said.push(format!("{error:?}")),
+            }
+            self.replace_the_dead();
+        }
+        self.never("a mending");
+    }
+
+    /// Night after night, until the client was looked at.
+    pub(super) async fn finish_nights(&mut self, phone: &PhoneNumberId) {
+        let settings = solution_partner();
+        for _ in 0..TURNS {
+            let ran = reconcile(&self.world, &settings, &self.process.tokens).run_round().await;
+            let (is_checked, due_at) = self.world.store.with(|tables| {
+                let due_at = tables.check_round.as_ref().map(|round| round.due_at);
+                (tables.clients[phone].check.is_some(), due_at)
+            });
+            if ran.is_ok() && is_checked && !self.world.steps.is_dead() {
+                return;
+            }
+            self.replace_the_dead();
+            if let Some(due_at) = due_at.filter(|due| *due > self.world.clock.now()) {
+                self.world.clock.set(due_at);
+            }
+        }
+        self.never("a round");
     }
 
     /// Meta has these templates on the account, all approved.

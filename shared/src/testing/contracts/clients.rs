@@ -1,15 +1,17 @@
 use serde_json::json;
 
-use super::{Ids, Must, at, eventually};
+use super::{Ids, Must, at, early, eventually};
 use crate::domain::account::Account;
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause, PauseReason};
+use crate::domain::drift::{CallToken, Check, Drift, DriftName, MetaCall};
 use crate::domain::ids::GrantId;
 use crate::domain::money::{Month, Usd};
+use crate::domain::onboarding::Turn;
 use crate::domain::seal::Sealed;
 use crate::ports::{
-    AddSpending, ClientClaim, ListClients, MarkClients, Page, ReadBots, ReadClients, ReadSpending, SavedBot,
-    TouchClients, WriteBots, WriteClients,
+    AddSpending, CheckRounds, ClientClaim, ListClients, MarkClients, NoteChecks, Page, ReadBots, ReadClients,
+    ReadSpending, SavedBot, TouchClients, WriteBots, WriteClients,
 };
 
 /// [`ReadBots`] and [`WriteBots`]: a bot that nobody set up has the defaults.
@@ -122,6 +124,8 @@ pub(super) fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client
         sealed_pin: None,
         onboarded_at: None,
         last_message_at: None,
+        last_webhook_at: None,
+        check: None,
         created_at: at(i64::from(onboarding)),
         updated_at: at(i64::from(onboarding)),
     }
@@ -252,18 +256,31 @@ async fn the_last_message_only_moves_forward(
     ids: &Ids,
 ) {
     let phone = ids.phone(12);
-    store.touch_client(&phone, at(0)).await.must();
+    for message in [Some(at(0)), None] {
+        store.touch_client(&phone, message, at(0)).await.must();
+    }
     assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
     let client = claimed(store, &wanted(ids, 12, 1, 1)).await;
-    for (touch, expected) in [(3600, 3600), (0, 3600), (3600, 3600), (7200, 7200)] {
-        store.touch_client(&phone, at(touch)).await.must();
+    for (message, heard, expected) in [
+        (None, 100, (None, 100)),
+        (None, 50, (None, 100)),
+        (Some(3600), 3601, (Some(3600), 3601)),
+        (Some(0), 3700, (Some(3600), 3601)),
+        (Some(3600), 3701, (Some(3600), 3601)),
+        (None, 3800, (Some(3600), 3800)),
+        (Some(7200), 7201, (Some(7200), 7201)),
+    ] {
+        store.touch_client(&phone, message.map(at), at(heard)).await.must();
         let known = store.client(&phone).await.must().expect("it was claimed");
-        assert_eq!(known.last_message_at, Some(at(expected)));
-        assert_eq!(Client { last_message_at: None, ..known }, client, "nothing else changes");
+        let expected = (expected.0.map(at), Some(at(expected.1)));
+        assert_eq!((known.last_message_at, known.last_webhook_at), expected);
+        let bare = Client { last_message_at: None, last_webhook_at: None, ..known };
+        assert_eq!(bare, client, "nothing else changes");
     }
     assert!(store.save_client(&client).await.must());
     let known = store.client(&phone).await.must().expect("it was claimed");
-    assert_eq!(known.last_message_at, Some(at(7200)), "a save leaves it as it is");
+    let times = (known.last_message_at, known.last_webhook_at);
+    assert_eq!(times, (Some(at(7200)), Some(at(7201))), "a save leaves them as they are");
 }
 
 async fn a_pause_is_changed_by_who_knows_it_and_kept_by_saves(
@@ -351,4 +368,78 @@ async fn pages<T>(start: Option<String>, ask: impl AsyncFn(Option<String>) -> Pa
         }
     }
     panic!("the pages do not end")
+}
+
+/// [`NoteChecks`]: the newest look is kept, whoever writes the rest of the record.
+pub async fn checks(store: &(impl ReadClients + WriteClients + NoteChecks), unique: &str) {
+    let ids = Ids::new("checks", unique);
+    let phone = ids.phone(1);
+    let look = |seconds: i64, drifts: Vec<Drift>| Check { at: at(seconds), drifts };
+    store.note_check(&phone, &look(100, Vec::new())).await.must();
+    assert_eq!(store.client(&phone).await.must(), None, "an unknown client stays unknown");
+    let client = claimed(store, &wanted(&ids, 1, 1, 1)).await;
+    for (new, expected) in [(100, 100), (50, 100), (200, 200)] {
+        store.note_check(&phone, &look(new, every_drift())).await.must();
+        let known = store.client(&phone).await.must().expect("it was claimed");
+        assert_eq!(known, Client { check: Some(look(expected, every_drift())), ..client.clone() });
+    }
+    assert!(store.save_client(&client).await.must());
+    store.note_check(&phone, &look(300, Vec::new())).await.must();
+    assert!(store.save_client(&client).await.must());
+    let known = store.client(&phone).await.must().expect("it was claimed");
+    assert_eq!(known.check, Some(look(300, Vec::new())), "a save leaves it as it is");
+    let again = claimed(store, &wanted(&ids, 1, 1, 2)).await;
+    assert_eq!(again.check, known.check, "so does the same bot's next signup");
+}
+
+/// A drift with everything, and one with nothing.
+fn every_drift() -> Vec<Drift> {
+    let call = MetaCall {
+        method: "POST".to_owned(),
+        path: "/117/register".to_owned(),
+        parameters: [("pin".to_owned(), json!("{storedPin}")), ("deep".to_owned(), json!({"a": [1, null]}))]
+            .into(),
+        token: CallToken::Client,
+    };
+    let full = Drift {
+        name: DriftName::NotConnected,
+        turn: Turn::Ours,
+        expected: Some("CONNECTED".to_owned()),
+        found: Some("PENDING".to_owned()),
+        calls: vec![call],
+    };
+    let bare = Drift {
+        name: DriftName::TokenInvalid,
+        turn: Turn::NewSignup,
+        expected: None,
+        found: None,
+        calls: Vec::new(),
+    };
+    vec![full, bare]
+}
+
+/// [`CheckRounds`]: of two that go on from the same place, one does. Needs tables of its own: there is one round.
+pub async fn check_rounds(store: &(impl CheckRounds + ListClients), _unique: &str) {
+    let begun = store.check_round().await.must();
+    if begun.version == 0 {
+        assert_eq!((begun.due_at, begun.after.clone()), (early(0), None), "nobody ever went");
+    }
+    let first = begun.moved(at(10), Some("117".to_owned()));
+    let second = begun.moved(at(20), None);
+    let (a, b) = tokio::join!(store.save_check_round(&first), store.save_check_round(&second));
+    assert_eq!(usize::from(a.must()) + usize::from(b.must()), 1, "one of two");
+    let known = store.check_round().await.must();
+    assert!(known == first || known == second, "{known:?}");
+    for after in [Some("118".to_owned()), None] {
+        let known = store.check_round().await.must();
+        let next = known.moved(at(30), after);
+        assert!(store.save_check_round(&next).await.must());
+        assert!(!store.save_check_round(&next).await.must(), "it is there already");
+        assert_eq!(store.check_round().await.must(), next);
+    }
+    let listed = store.all_clients(None, 100).await.must();
+    assert!(
+        listed.items.iter().all(|client| !client.phone_number_id.as_ref().contains('#')),
+        "it is no client"
+    );
 }

@@ -27,7 +27,7 @@ mod vault;
 
 pub use accounts::{accounts, offboardings};
 pub use answers::answers;
-pub use clients::{bots, clients, spending};
+pub use clients::{bots, check_rounds, checks, clients, spending};
 pub use conversations::{
     conversation_claims, conversation_lists, conversation_pauses, conversations, customers, recipient_marks,
 };

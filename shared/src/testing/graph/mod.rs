@@ -86,6 +86,8 @@ pub struct MetaWaba {
     pub currency: Option<String>,
     /// Whether our app gets its webhooks.
     pub subscribed: bool,
+    /// Where they are sent instead of to our app's address.
+    pub callback: Option<String>,
     /// Which system users may manage it.
     pub assigned: BTreeSet<String>,
 }

@@ -6,7 +6,9 @@ use crate::domain::ids::{AllocationId, BusinessId, PhoneNumberId, WabaId, Wamid}
 use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, Pin, SignupCode};
 use crate::error::GraphError;
-use crate::ports::{Account, AccountGraph, AllocationState, MessageGraph, Number, PartnerGraph, TokenGraph};
+use crate::ports::{
+    Account, AccountGraph, AllocationState, MessageGraph, Number, PartnerGraph, Subscription, TokenGraph,
+};
 
 impl TokenGraph for FakeGraph {
     async fn exchange_code(&self, code: &SignupCode) -> Result<AccessToken, GraphError> {
@@ -47,13 +49,27 @@ impl AccountGraph for FakeGraph {
         self.call("number", phone.as_ref(), |meta| Ok(meta.number_of(phone, token)?.number.clone())).await
     }
 
+    async fn subscription(
+        &self,
+        waba: &WabaId,
+        token: &AccessToken,
+    ) -> Result<Option<Subscription>, GraphError> {
+        self.call("subscription", waba.as_ref(), |meta| {
+            let waba = meta.waba(waba, token)?;
+            Ok(waba.subscribed.then(|| Subscription { callback: waba.callback.clone() }))
+        })
+        .await
+    }
+
     async fn is_subscribed(&self, waba: &WabaId, token: &AccessToken) -> Result<bool, GraphError> {
         self.call("is_subscribed", waba.as_ref(), |meta| Ok(meta.waba(waba, token)?.subscribed)).await
     }
 
     async fn subscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
         self.call("subscribe", waba.as_ref(), |meta| {
-            meta.waba(waba, token)?.subscribed = true;
+            let waba = meta.waba(waba, token)?;
+            // A plain subscription removes the override.
+            (waba.subscribed, waba.callback) = (true, None);
             Ok(())
         })
         .await
@@ -62,6 +78,14 @@ impl AccountGraph for FakeGraph {
     async fn unsubscribe(&self, waba: &WabaId, token: &AccessToken) -> Result<(), GraphError> {
         self.call("unsubscribe", waba.as_ref(), |meta| {
             meta.waba(waba, token)?.subscribed = false;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn clear_callback(&self, phone: &PhoneNumberId, token: &AccessToken) -> Result<(), GraphError> {
+        self.call("clear_callback", phone.as_ref(), |meta| {
+            meta.number_of(phone, token)?.number.callback = None;
             Ok(())
         })
         .await

@@ -72,6 +72,7 @@ fn new_waba(n: u32, owner: &BusinessId, phone: &PhoneNumberId) -> MetaWaba {
         funding: None,
         currency: None,
         subscribed: false,
+        callback: None,
         assigned: BTreeSet::new(),
     }
 }
@@ -86,6 +87,7 @@ fn new_number(n: u32, id: &PhoneNumberId) -> MetaNumber {
         code_verification_status: Some("VERIFIED".to_owned()),
         is_on_biz_app: false,
         throughput: Some("STANDARD".to_owned()),
+        callback: None,
     };
     MetaNumber { number, pin: None, register_calls: 0 }
 }

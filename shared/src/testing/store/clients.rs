@@ -3,14 +3,15 @@ use crate::domain::Timestamp;
 use crate::domain::account::Noted;
 use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause};
+use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::money::{Month, Usd};
 use crate::error::StoreError;
 use crate::ports::{
-    AddSpending, CareGrants, ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants, NoteAccounts,
-    Page, ReadBots, ReadClients, ReadGrants, ReadSpending, SavedBot, TouchClients, WriteBots, WriteClients,
-    WriteGrants,
+    AddSpending, CareGrants, CheckRounds, ClientClaim, LeaveClients, ListClients, MarkClients, MarkGrants,
+    NoteAccounts, NoteChecks, Page, ReadBots, ReadClients, ReadGrants, ReadSpending, SavedBot, TouchClients,
+    WriteBots, WriteClients, WriteGrants,
 };
 
 impl ReadBots for MemoryStore {
@@ -130,9 +131,10 @@ impl WriteClients for MemoryStore {
             if known.onboarding_id != client.onboarding_id || known.bot_id != client.bot_id {
                 return false;
             }
-            let (last_message_at, pause) = (known.last_message_at, known.pause);
+            let (last_message_at, last_webhook_at) = (known.last_message_at, known.last_webhook_at);
+            let (pause, check) = (known.pause, known.check.take());
             let account = std::mem::take(&mut known.account);
-            *known = Client { last_message_at, pause, account, ..client.clone() };
+            *known = Client { last_message_at, last_webhook_at, pause, check, account, ..client.clone() };
             true
         })
         .await
@@ -170,11 +172,53 @@ fn taken_over(known: &Client, wanted: &Client) -> Client {
 }
 
 impl TouchClients for MemoryStore {
-    async fn touch_client(&self, id: &PhoneNumberId, at: Timestamp) -> Result<(), StoreError> {
+    async fn touch_client(
+        &self,
+        id: &PhoneNumberId,
+        at: Option<Timestamp>,
+        heard_at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.run("touch_client", |tables| {
-            if let Some(client) = tables.clients.get_mut(id) {
-                client.last_message_at = client.last_message_at.max(Some(at));
+            let Some(client) = tables.clients.get_mut(id) else { return };
+            let is_news = match at {
+                Some(_) => client.last_message_at < at,
+                None => client.last_webhook_at < Some(heard_at),
+            };
+            if is_news {
+                client.last_message_at = at.or(client.last_message_at);
+                client.last_webhook_at = Some(heard_at);
             }
+        })
+        .await
+    }
+}
+
+impl NoteChecks for MemoryStore {
+    async fn note_check(&self, id: &PhoneNumberId, check: &Check) -> Result<(), StoreError> {
+        self.run("note_check", |tables| {
+            let Some(client) = tables.clients.get_mut(id) else { return };
+            if client.check.as_ref().is_none_or(|known| known.at < check.at) {
+                client.check = Some(check.clone());
+            }
+        })
+        .await
+    }
+}
+
+impl CheckRounds for MemoryStore {
+    async fn check_round(&self) -> Result<Round, StoreError> {
+        let none = || Round { due_at: Timestamp::UNIX_EPOCH, after: None, version: 0 };
+        self.run("check_round", |tables| tables.check_round.clone().unwrap_or_else(none)).await
+    }
+
+    async fn save_check_round(&self, round: &Round) -> Result<bool, StoreError> {
+        self.run("save_check_round", |tables| {
+            let known = tables.check_round.as_ref().map_or(0, |known| known.version);
+            let is_next = round.version == known + 1;
+            if is_next {
+                tables.check_round = Some(round.clone());
+            }
+            is_next
         })
         .await
     }

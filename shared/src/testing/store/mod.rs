@@ -20,6 +20,7 @@ use crate::domain::Timestamp;
 use crate::domain::bot::BotSettings;
 use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
+use crate::domain::drift::Round;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
@@ -93,6 +94,8 @@ pub struct Tables {
     pub media: BTreeMap<MediaKey, MediaFile>,
     /// Until when somebody fetches which file.
     pub media_claims: BTreeMap<MediaKey, Timestamp>,
+    /// Where the walk through all clients stands.
+    pub check_round: Option<Round>,
     /// How far keeping each account's templates true has come.
     pub template_syncs: BTreeMap<WabaId, TemplateSync>,
 }

@@ -65,6 +65,8 @@ cases! {
         "onboard, credit was shared unseen" => onboard_shared,
         "resume" => resume,
         "leave" => leave,
+        "reconcile" => reconcile,
+        "reconcile, at night" => reconcile_at_night,
         "templates" => templates,
         "media" => media,
         "tokens that end" => tokens_that_end,
@@ -540,6 +542,40 @@ async fn leave(faults: Faults) -> Ran {
     cloud.begin(&faults);
     cloud.finish_leaving().await;
     signed_up(cloud).await
+}
+
+/// Everything drifts that is ours to mend, and somebody asks until nothing is left.
+async fn reconcile(faults: Faults) -> Ran {
+    let (mut cloud, it) = signup().await;
+    cloud.send_code(&it).await;
+    cloud.finish_signup(&it, Continues::ByRequest).await;
+    cloud.outside.signups.clear();
+    cloud.world.graph.with(|meta| {
+        let gone = meta.allocations.pop().unwrap();
+        meta.revoked.push(gone);
+        let waba = meta.wabas.get_mut(&it.waba_id).unwrap();
+        (waba.subscribed, waba.funding) = (false, None);
+        waba.assigned.clear();
+        let number = &mut meta.numbers.get_mut(&it.phone_number_id).unwrap().number;
+        number.status = Some("PENDING".to_owned());
+        number.callback = Some("https://elsewhere.example/".to_owned());
+        number.verified_name = Some("Corner Cafe".to_owned());
+    });
+    cloud.begin(&faults);
+    cloud.finish_repair(&it.phone_number_id).await;
+    let allocations = cloud.world.graph.with(|meta| meta.allocations.len());
+    let mut ran = signed_up(cloud).await;
+    if allocations != 1 && ran.held.is_ok() {
+        ran.held = Err(Broken { promise: "P4", what: format!("{allocations} allocations") });
+    }
+    ran
+}
+
+async fn reconcile_at_night(faults: Faults) -> Ran {
+    let (mut cloud, phone) = shop().await;
+    cloud.begin(&faults);
+    cloud.finish_nights(&phone).await;
+    end(cloud, &phone).await
 }
 
 /// A customer's picture, whose first address is too old.

@@ -1,0 +1,71 @@
+//! `POST /api/whatsapp/clients/{phoneNumberId}/reconcile` and the schedule that looks at all clients. What they do is in
+//! `handler.rs`.
+mod handler;
+
+use lambda_http::{Error, Request, run, service_fn};
+use shared::adapters::aws::Aws;
+use shared::adapters::dynamo::Tables;
+use shared::adapters::graph::{Graph, GraphConfig, PartnerAccess};
+use shared::adapters::kms::Kms;
+use shared::adapters::secrets::Secrets;
+use shared::adapters::system::{SystemClock, SystemRandom};
+use shared::domain::secret::{AccessToken, AppSecret};
+use shared::flows::onboard::{Partner, Settings};
+use shared::flows::reconcile::Reconcile;
+use shared::flows::tokens::Tokens;
+use shared::{config, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let aws = Aws::from_env()?;
+    let store = Tables::new(aws.dynamodb())
+        .clients(config::required("CLIENTS_TABLE")?)
+        .grants(config::required("GRANTS_TABLE")?)
+        // For the lease of a client business.
+        .onboardings(config::required("ONBOARDINGS_TABLE")?);
+    store.warm_up().await;
+    let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
+    let secrets = Secrets::new(aws.secrets());
+    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let (partner, access) = partner(&secrets).await?;
+    let graph = Graph::new(GraphConfig::from_env(Some(app_secret), access)?)?;
+    let settings = Settings {
+        partner,
+        app_id: config::required("APP_ID")?,
+        lease: config::seconds("CLAIM_SECONDS", 90)?,
+        retry: config::seconds("ONBOARDING_RETRY_SECONDS", 60)?,
+    };
+    let reconcile = Reconcile {
+        store: &store,
+        seal: &seal,
+        graph: &graph,
+        clock: &SystemClock,
+        random: &SystemRandom,
+        tokens: &Tokens::default(),
+        settings: &settings,
+        version: &config::required("GRAPH_VERSION")?,
+    };
+    run(service_fn(async |request: Request| {
+        shared::http::respond(handler::handle(&reconcile, &request).await)
+    }))
+    .await
+}
+
+/// A Solution Partner pays by its credit line and needs its system user; a Tech Provider has neither.
+async fn partner(secrets: &Secrets) -> Result<(Partner, Option<PartnerAccess>), Error> {
+    match config::optional("PARTNER_KIND").as_deref() {
+        None | Some("solution_partner") => {}
+        Some("tech_provider") => return Ok((Partner::TechProvider, None)),
+        Some(_) => return Err("setting PARTNER_KIND must be solution_partner or tech_provider".into()),
+    }
+    let system_user_token =
+        secrets.required::<AccessToken>(&config::required("SYSTEM_USER_TOKEN_ARN")?).await?;
+    let access = PartnerAccess {
+        business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
+        credit_line_id: config::required("CREDIT_LINE_ID")?,
+        system_user_token,
+    };
+    let currency = config::optional("CREDIT_CURRENCY").unwrap_or_else(|| "USD".to_owned());
+    Ok((Partner::Solution { currency }, Some(access)))
+}
