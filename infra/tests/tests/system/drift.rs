@@ -100,7 +100,9 @@ async fn what_others_changed_is_listed_with_its_calls_and_mended_by_them(world: 
     let item = listed(&client).await?;
     ensure!(item["verifiedName"] == "Corner Cafe" && item["drifts"] == json!([]), "{item}");
     let state = world.sim().waba(waba).await?;
-    ensure!(state["funded"] == true && state["allocations"].as_array().map(Vec::len) == Some(1), "{state}");
+    let attached = state["allocations"].as_array().context("a list")?;
+    ensure!(state["funded"] == true && attached.len() == 2, "it was attached once more: {state}");
+    ensure!(attached[0] == attached[1], "the business has one allocation: {state}");
     // Messages come and go as before.
     let customer = world.new_customer();
     client.hears(&customer, "Is anybody there?").await?;

@@ -53,9 +53,11 @@ async fn every_call_proves_that_it_is_the_apps() {
         account(&waba, &token);
         numbers(&waba, &token);
         number(&phone, &token);
+        subscription(&waba, &token);
         is_subscribed(&waba, &token);
         subscribe(&waba, &token);
         unsubscribe(&waba, &token);
+        clear_callback(&phone, &token);
         register(&phone, &pin, &token);
         system_user();
         is_assigned(&waba, "8");
