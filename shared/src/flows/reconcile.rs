@@ -26,12 +26,12 @@ use crate::domain::onboarding::Turn;
 use crate::domain::seal::SealContext;
 use crate::domain::secret::{AccessToken, Pin};
 use crate::error::{Chain, GraphError, StoreError};
-use crate::flows::lookups::{allocation_behind, note_allocation};
+use crate::flows::lookups::allocation_behind;
 use crate::flows::onboard::{Meta, Partner, Settings};
 use crate::flows::tokens::Tokens;
 use crate::ports::{
-    Account, CheckRounds, Clock, ListClients, NoteAccounts, NoteChecks, Number, OpenOnboardings, Random,
-    ReadClients, ReadGrants, Seal, WriteGrants,
+    Account, CheckRounds, Clock, ListClients, MarkGrants, NoteAccounts, NoteChecks, Number, OpenOnboardings,
+    Random, ReadClients, ReadGrants, Seal,
 };
 use crate::telemetry::metric;
 
@@ -55,7 +55,7 @@ pub trait Records:
     + NoteAccounts
     + CheckRounds
     + ReadGrants
-    + WriteGrants
+    + MarkGrants
     + OpenOnboardings
 {
 }
@@ -66,7 +66,7 @@ impl<T> Records for T where
         + NoteAccounts
         + CheckRounds
         + ReadGrants
-        + WriteGrants
+        + MarkGrants
         + OpenOnboardings
 {
 }
@@ -362,11 +362,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
     async fn note_allocation(&self, client: &Client, allocation: &AllocationId) -> Result<(), Failed> {
         let grant = self.store.grant(&client.grant_id).await?;
         let (currency, now) = (self.currency(grant.as_ref()), self.clock.now());
-        match note_allocation(self.store, &client.grant_id, allocation, currency, now).await? {
-            true => Ok(()),
-            // A new token was stored at this moment. The next look finds another allocation than the noted one.
-            false => Err(Failed::Busy),
-        }
+        self.store.note_allocation(&client.grant_id, allocation, currency, now).await?;
+        Ok(())
     }
 
     /// Only ever when somebody asks: Meta gives ten calls in 72 hours.

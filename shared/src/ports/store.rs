@@ -9,8 +9,8 @@ use crate::domain::client::{Client, Pause};
 use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
-    WabaId, Wamid,
+    AllocationId, BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId,
+    PhoneNumberId, WabaId, Wamid,
 };
 use crate::domain::message::Message;
 use crate::domain::meta_error::MetaError;
@@ -228,6 +228,16 @@ pub trait MarkGrants: Send + Sync {
         &self,
         id: &GrantId,
         version: u64,
+        at: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
+    /// Notes which allocation pays, and its billing currency, at `at`: revoking the credit needs its id. `false` if the
+    /// grant is unknown (nothing changed). Leaves the token and its care alone.
+    fn note_allocation(
+        &self,
+        id: &GrantId,
+        allocation: &AllocationId,
+        currency: &str,
         at: Timestamp,
     ) -> impl Future<Output = Stored<bool>> + Send;
 }

@@ -137,6 +137,21 @@ impl MarkGrants for Grants {
         let write = self.0.update(UPDATE, key, change).await?;
         Ok(matches!(write, Write::Done(_)))
     }
+
+    async fn note_allocation(
+        &self,
+        id: &GrantId,
+        allocation: &AllocationId,
+        currency: &str,
+        at: Timestamp,
+    ) -> Stored<bool> {
+        let change = Expression::when("attribute_exists(#grantId)")
+            .set("allocationId", s(allocation.as_ref()))
+            .set("currency", s(currency))
+            .set("updatedAt", millis(at));
+        let write = self.0.update(UPDATE, ("grantId", id.as_ref()), change).await?;
+        Ok(matches!(write, Write::Done(_)))
+    }
 }
 
 /// What looking after a token leaves as it is: the key, credit, and whose the grant is.

@@ -16,8 +16,8 @@ use crate::domain::conversation::{
 use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
-    BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
-    TemplateId, TemplateName, WabaId,
+    AllocationId, BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId,
+    PhoneNumberId, TemplateId, TemplateName, WabaId,
 };
 use crate::domain::media::{Fetch, MediaFile, MediaKey};
 use crate::domain::message::Message;
@@ -193,6 +193,7 @@ delegate! {
     }
     ports::MarkGrants, grants {
         mark_dead(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
+        note_allocation(self, id: &GrantId, allocation: &AllocationId, currency: &str, at: Timestamp) -> bool;
     }
     ports::CareGrants, grants {
         due_care(self, now: Timestamp, limit: usize) -> Vec<GrantId>;

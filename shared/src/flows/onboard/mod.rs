@@ -15,8 +15,8 @@ use crate::domain::seal::SealContext;
 use crate::domain::secret::Pin;
 use crate::error::StoreError;
 use crate::ports::{
-    AccountGraph, Clock, Onboardings, OpenOnboardings, PartnerGraph, Random, ReadClients, ReadEvents,
-    ReadGrants, RequestTemplateSyncs, Seal, TokenGraph, WriteClients, WriteGrants,
+    AccountGraph, Clock, MarkGrants, Onboardings, OpenOnboardings, PartnerGraph, Random, ReadClients,
+    ReadEvents, ReadGrants, RequestTemplateSyncs, Seal, TokenGraph, WriteClients, WriteGrants,
 };
 
 /// How long one run goes on: API Gateway ends a call at 30 s, and the lease must be given back before.
@@ -56,6 +56,7 @@ pub trait Records:
     + OpenOnboardings
     + ReadGrants
     + WriteGrants
+    + MarkGrants
     + ReadClients
     + WriteClients
     + ReadEvents
@@ -67,6 +68,7 @@ impl<T> Records for T where
         + OpenOnboardings
         + ReadGrants
         + WriteGrants
+        + MarkGrants
         + ReadClients
         + WriteClients
         + ReadEvents

@@ -12,7 +12,7 @@ use crate::domain::secret::{AccessToken, Pin};
 use crate::domain::token_care::Care;
 use crate::error::{GraphError, StoreError};
 use crate::flows::exchange::spent;
-use crate::flows::lookups::{allocation_behind, note_allocation};
+use crate::flows::lookups::allocation_behind;
 use crate::ports::{ClientClaim, Clock, Number, Random, Seal};
 
 use super::{Meta, Onboard, Partner, Records, Stop, causes};
@@ -337,14 +337,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     /// Revoking the credit later needs the allocation's id.
     async fn note_allocation(&self, o: &Onboarding, allocation: &AllocationId, currency: &str) -> Done {
         let Some(id) = &o.grant_id else { return Ok(()) };
-        if note_allocation(self.store, id, allocation, currency, self.clock.now()).await? {
-            Ok(())
-        } else {
-            Err(causes::ours(
-                "grant_busy",
-                "Another signup of the same business was stored at the same moment.",
-            ))
-        }
+        self.store.note_allocation(id, allocation, currency, self.clock.now()).await?;
+        Ok(())
     }
 
     async fn store_pin(&self, o: &mut Onboarding) -> Done {

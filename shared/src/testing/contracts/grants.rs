@@ -66,7 +66,17 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants + MarkGrants), unique
     }
     let unknown = GrantId::new(&ids.bot(3), &ids.business(1));
     assert!(!store.mark_dead(&unknown, 1, at(70)).await.must());
+    let allocation = "716163138563199".parse().unwrap();
+    assert!(!store.note_allocation(&unknown, &allocation, "EUR", at(90)).await.must());
     assert_eq!(store.grant(&unknown).await.must(), None, "an unknown grant stays unknown");
+    assert!(store.note_allocation(&third.id, &allocation, "INR", at(90)).await.must());
+    let dead = Grant {
+        allocation_id: Some(allocation),
+        currency: Some("INR".to_owned()),
+        updated_at: at(90),
+        ..dead
+    };
+    assert_eq!(store.grant(&third.id).await.must(), Some(dead.clone()), "nothing else changed");
     let revived = Grant { token_version: 3, dead_since: None, ..dead };
     assert!(store.save_grant(&revived, Some(2)).await.must());
     assert_eq!(store.grant(&third.id).await.must(), Some(revived), "a new token begins alive");

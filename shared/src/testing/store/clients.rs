@@ -5,7 +5,7 @@ use crate::domain::bot::{Bot, BotSettings};
 use crate::domain::client::{Client, ClientStatus, Pause};
 use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
-use crate::domain::ids::{BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
+use crate::domain::ids::{AllocationId, BotId, BusinessId, GrantId, OnboardingId, PhoneNumberId, WabaId};
 use crate::domain::money::{Month, Usd};
 use crate::error::StoreError;
 use crate::ports::{
@@ -335,6 +335,23 @@ impl MarkGrants for MemoryStore {
                 true
             }
             _ => false,
+        })
+        .await
+    }
+
+    async fn note_allocation(
+        &self,
+        id: &GrantId,
+        allocation: &AllocationId,
+        currency: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.run("note_allocation", |tables| {
+            let Some(grant) = tables.grants.get_mut(id) else { return false };
+            grant.allocation_id = Some(allocation.clone());
+            grant.currency = Some(currency.to_owned());
+            grant.updated_at = at;
+            true
         })
         .await
     }
