@@ -277,3 +277,6 @@ pub fn measured(measure: Measure, value: u64) {
 pub fn trace() -> Option<TraceHeader> {
     UNIT.try_with(|unit| unit.borrow().span.as_ref().map(Span::header)).ok().flatten()
 }
+
+#[cfg(test)]
+mod tests;
