@@ -27,7 +27,8 @@ fn request() -> lambda_http::Request {
         "version": "2.0", "routeKey": "POST /x/{phoneNumberId}", "rawPath": "/x/20002", "rawQueryString": "q=secret",
         "headers": {}, "isBase64Encoded": false, "pathParameters": {"phoneNumberId": "20002"},
         "requestContext": {"http": {"method": "POST", "path": "/x/20002", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
-                           "stage": "$default", "timeEpoch": 0, "requestId": "api-1"}
+                           "stage": "$default", "timeEpoch": 0, "requestId": "api-1",
+                           "routeKey": "POST /x/{phoneNumberId}"}
     });
     lambda_http::request::from_str(&event.to_string()).unwrap()
 }
