@@ -7,7 +7,8 @@ use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
 use crate::domain::letter::{Attribute, Letter};
 use crate::domain::parcel::Parcel;
-use crate::error::{Chain, StoreError};
+use crate::error::StoreError;
+use crate::telemetry::unit::{self, End};
 
 pub use crate::domain::letter::attribute;
 
@@ -44,7 +45,8 @@ pub fn scheduled_job(event: &Value) -> Option<String> {
 }
 
 /// Runs `job` for each message, one after the other, and reports those that failed: they alone come again. So
-/// do those that are not begun when `has_time` ends: better than a timeout, after which all come again.
+/// do those that are not begun when `has_time` ends: better than a timeout, after which all come again. Each is a
+/// [`unit`] of work, in the trace of whoever sent it.
 pub async fn each(
     event: SqsEvent,
     has_time: impl Fn() -> bool,
@@ -52,18 +54,28 @@ pub async fn each(
 ) -> SqsBatchResponse {
     let mut failures = Vec::new();
     for message in &event.records {
-        let id = message.message_id.clone().unwrap_or_default();
-        if !has_time() {
-            tracing::warn!(queue.message_id = %id, "no time left for a message: it goes back to its queue");
-            failures.push(failure(id));
-        } else if let Err(error) = job(message).await {
-            tracing::error!(queue.message_id = %id, error = %Chain(&error), "message goes back to its queue");
-            failures.push(failure(id));
+        let carried = message.attributes.get("AWSTraceHeader").map(String::as_str);
+        let work = async { if has_time() { job(message).await.map(|()| true) } else { Ok(false) } };
+        let done = unit::run("message", carried, work, |done| Some(line_of(message, done))).await;
+        if !matches!(done, Ok(true)) {
+            failures.push(failure(message.message_id.clone().unwrap_or_default()));
         }
     }
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures;
     response
+}
+
+fn line_of(message: &SqsMessage, done: &Result<bool, StoreError>) -> End {
+    let mut end = match done {
+        Ok(true) => End::well(),
+        Ok(false) => End { outcome: Some("no_time_left".to_owned()), ..End::well() },
+        Err(error) => End::failed("back_to_queue", error),
+    };
+    end.fields.extend(message.message_id.as_ref().map(|id| ("queueMessageId", id.as_str().into())));
+    let tries = message.attributes.get("ApproximateReceiveCount").and_then(|tries| tries.parse::<u64>().ok());
+    end.fields.extend(tries.map(|tries| ("tries", tries.into())));
+    end
 }
 
 fn failure(id: String) -> BatchItemFailure {

@@ -15,6 +15,7 @@ use shared::ports::{
     Clock, ListClients, ReadBots, ReadClients, ReadConversations, ReadSpending, ResolveCustomers, SavedBot,
     SetPauses, WriteBots,
 };
+use shared::telemetry::unit;
 
 /// All records that it uses: dynamodb:GetItem and UpdateItem on bots and conversations, GetItem and
 /// BatchGetItem on clients, Query on its index.
@@ -84,7 +85,7 @@ async fn save(
     check_model(models, &settings)?;
     match store.save_bot(bot, &settings, version).await? {
         SavedBot::Saved(version) => {
-            tracing::info!(bot.id = %bot, version, "settings saved");
+            unit::outcome("saved");
             show(store, models, clock, &Bot { id: bot.clone(), version, settings }).await
         }
         SavedBot::Changed(version) => Err(ApiError::conflict(

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let models: Models = config::parsed_optional("MODELS")?.unwrap_or_default();
     store.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &models, &SystemClock, &request).await)
+        shared::http::serve(&request, handler::handle(&store, &models, &SystemClock, &request)).await
     }))
     .await
 }

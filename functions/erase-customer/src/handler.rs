@@ -12,6 +12,7 @@ use shared::http::{
     ApiError, Caller, Response, StatusCode, json as answer, numbers, path_parameter, query_parameter,
 };
 use shared::ports::{Clock, EraseFiles, ListClients, ReadClients, ResolveCustomers};
+use shared::telemetry::unit;
 
 /// When to stop and answer how far it came: HTTP APIs end a call after 30 seconds.
 const ENOUGH: Duration = Duration::from_secs(20);
@@ -73,7 +74,9 @@ pub(crate) async fn handle(
         }
     }
     if found {
-        tracing::info!(bot.id = %bot, messages = total.messages, events = total.events, "a customer was erased");
+        unit::number("messages", total.messages);
+        unit::number("events", total.events);
+        unit::outcome("erased");
         return Ok(answer(StatusCode::OK, &api::Erasure { done: true, erased: total, next_cursor: None }));
     }
     Err(ApiError::not_found(UNKNOWN))

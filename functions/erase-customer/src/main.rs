@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
         .media(config::required("MEDIA_TABLE")?);
     let files = Files::new(&aws, &config::required("MEDIA_BUCKET")?)?;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &files, &SystemClock, &request).await)
+        shared::http::serve(&request, handler::handle(&store, &files, &SystemClock, &request)).await
     }))
     .await
 }

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
     let exchange =
         Exchange { store: &store, seal: &seal, graph: &graph, clock: &SystemClock, random: &SystemRandom };
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&exchange, &request).await)
+        shared::http::serve(&request, handler::handle(&exchange, &request)).await
     }))
     .await
 }

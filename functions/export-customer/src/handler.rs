@@ -11,6 +11,7 @@ use shared::domain::ids::{BotId, ConversationId, PhoneNumberId};
 use shared::flows::export::{self, Export, Place};
 use shared::http::{ApiError, Caller, Response, json_lines, numbers, path_parameter, query_parameter};
 use shared::ports::{Clock, ListClients, ReadClients, ResolveCustomers};
+use shared::telemetry::unit;
 
 /// When to stop and answer how far it came: HTTP APIs end a call after 30 seconds.
 const ENOUGH_TIME: Duration = Duration::from_secs(15);
@@ -83,7 +84,7 @@ pub(crate) async fn handle(
         return Err(ApiError::not_found(UNKNOWN));
     }
     lines.add(&Line::End {});
-    tracing::info!(bot.id = %bot, "a customer was exported");
+    unit::outcome("exported");
     Ok(json_lines(lines.0))
 }
 

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
         .media(config::required("MEDIA_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?);
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+        shared::http::serve(&request, handler::handle(&store, &SystemClock, &request)).await
     }))
     .await
 }

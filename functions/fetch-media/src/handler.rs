@@ -6,6 +6,7 @@ use shared::error::StoreError;
 use shared::flows::media::{Fetching, Records};
 use shared::ports::{Clock, EraseFiles, MediaGraph, PutFiles, Seal, SendFetches};
 use shared::queue::{Trigger, each};
+use shared::telemetry::unit;
 
 /// How many due files one run of the schedule asks for; the next run takes the rest.
 const SWEEP: usize = 500;
@@ -32,7 +33,7 @@ where
                     match serde_json::from_str::<Fetch>(body) {
                         Ok(fetch) => fetching.fetch(&fetch).await,
                         Err(_) => {
-                            tracing::warn!("a message on media asks for no file");
+                            unit::outcome("not_a_file");
                             Ok(())
                         }
                     }
@@ -42,7 +43,7 @@ where
             Ok(json!(response))
         }
         Trigger::Schedule(job) if job == "fetch-due-media" => {
-            Ok(json!({ "asked": fetching.sweep(SWEEP).await? }))
+            Ok(json!({ "asked": unit::job(&job, fetching.sweep(SWEEP)).await? }))
         }
         Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
     }

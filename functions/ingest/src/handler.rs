@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::flows::ingest::{Ingest, Records};
 use shared::ports::{Clock, SendFetches, SendInbound, SendNudges};
 use shared::queue::{Trigger, each, parcel};
+use shared::telemetry::unit;
 
 /// After so long no further parcel is begun. The function's timeout in `template.yaml` is 30 s, and one parcel
 /// may wait for some calls of 8 s.
@@ -29,14 +30,15 @@ where
         let parcel = parcel(message, ingest.clock.now());
         let tally = ingest.parcel(&parcel).await?;
         let age_ms = ingest.clock.now().duration_since(parcel.received_at).as_millis();
-        tracing::info!(
-            messages = tally.messages,
-            statuses = tally.statuses,
-            other = tally.other,
-            quarantined = tally.quarantined,
-            age_ms = i64::try_from(age_ms).unwrap_or(i64::MAX),
-            "stored"
-        );
+        let numbers = [
+            ("messages", tally.messages),
+            ("statuses", tally.statuses),
+            ("other", tally.other),
+            ("quarantined", tally.quarantined),
+            ("ageMs", usize::try_from(age_ms).unwrap_or_default()),
+        ];
+        numbers.into_iter().for_each(|(name, number)| unit::number(name, number));
+        unit::outcome_else("stored");
         Ok(())
     })
     .await;

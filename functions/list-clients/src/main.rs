@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let store = Tables::new(aws.dynamodb()).clients(config::required("CLIENTS_TABLE")?);
     store.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+        shared::http::serve(&request, handler::handle(&store, &SystemClock, &request)).await
     }))
     .await
 }

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
         .conversations(config::required("CONVERSATIONS_TABLE")?);
     store.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&store, &SystemClock, &request).await)
+        shared::http::serve(&request, handler::handle(&store, &SystemClock, &request)).await
     }))
     .await
 }

@@ -16,6 +16,8 @@ async fn main() -> Result<(), Error> {
         .media(config::required("MEDIA_TABLE")?)
         .conversations(config::required("CONVERSATIONS_TABLE")?);
     store.warm_up().await;
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&store, &request).await)))
-        .await
+    run(service_fn(async |request: Request| {
+        shared::http::serve(&request, handler::handle(&store, &request)).await
+    }))
+    .await
 }

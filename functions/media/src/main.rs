@@ -36,5 +36,5 @@ async fn main() -> Result<(), Error> {
         random: &SystemRandom,
         tokens: &Tokens::default(),
     };
-    run(service_fn(async |request: Request| shared::http::respond(desk.handle(&request).await))).await
+    run(service_fn(async |request: Request| shared::http::serve(&request, desk.handle(&request)).await)).await
 }

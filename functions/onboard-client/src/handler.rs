@@ -1,8 +1,7 @@
 //! Onboarding by request and by schedule: both continue the same ledger.
 
 use lambda_http::http::Method;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt};
+use lambda_http::{Body, Request};
 use serde_json::json;
 use shared::api::onboarding::{OnboardRequest, OnboardingState};
 use shared::domain::client::Client;
@@ -13,10 +12,10 @@ use shared::flows::offboard::{self, Offboard};
 use shared::flows::onboard::{Meta, Onboard, Records, refusal_of};
 use shared::http::{
     ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, once,
-    path_parameter,
+    path_parameter, scheduled,
 };
 use shared::ports::{Clock, IdempotencyKeys, Random, Seal};
-use shared::queue::scheduled_job;
+use shared::telemetry::unit;
 
 const NOT_FOUND: &str = "onboarding_not_found";
 /// How many onboardings or off-boardings one run of a schedule continues; the next run takes the rest.
@@ -32,7 +31,7 @@ pub(crate) async fn handle<
     onboard: &Onboard<'_, S, K, G, C, R>, // dynamodb on onboardings, grants, clients, events; kms; the Graph API
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
-    match job(request).as_deref() {
+    match scheduled(request).as_deref() {
         Some("resume-onboardings") => return resume(onboard).await,
         Some("resume-offboardings") => return leave(onboard).await,
         _ => {}
@@ -50,15 +49,6 @@ pub(crate) async fn handle<
             once(onboard.store, onboard.clock, GATEWAY_CLAIM, key.as_ref(), request).await
         }
     }
-}
-
-/// The schedule's event comes through as the body of a request without API Gateway's context, which no
-/// caller can leave out.
-fn job(request: &Request) -> Option<String> {
-    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
-        return None;
-    }
-    scheduled_job(&serde_json::from_slice(request.body()).ok()?)
 }
 
 async fn resume<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
@@ -83,6 +73,7 @@ async fn find<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     caller: &Caller,
     id: &OnboardingId,
 ) -> Result<Onboarding, ApiError> {
+    unit::id("onboardingId", id.as_ref());
     let found = onboard.find(id).await?.filter(|onboarding| caller.check(&onboarding.bot_id).is_ok());
     found.ok_or_else(|| ApiError::not_found(NOT_FOUND))
 }

@@ -44,8 +44,10 @@ async fn main() -> Result<(), Error> {
         random: &SystemRandom,
         settings: &settings,
     };
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&onboard, &request).await)))
-        .await
+    run(service_fn(async |request: Request| {
+        shared::http::serve(&request, handler::handle(&onboard, &request)).await
+    }))
+    .await
 }
 
 /// A Solution Partner pays by its credit line and needs its system user; a Tech Provider has neither.

@@ -1,17 +1,15 @@
 //! One client by request, all of them by schedule.
 
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt};
+use lambda_http::{Body, Request};
 use serde_json::json;
 use shared::api::drift::{DryRun, Reconciliation};
 use shared::domain::ids::PhoneNumberId;
 use shared::flows::onboard::Meta;
 use shared::flows::reconcile::{Failed, Reconcile, Records};
 use shared::http::{
-    ApiError, Caller, Response, StatusCode, json as answer, meta, path_parameter, query_parameter,
+    ApiError, Caller, Response, StatusCode, json as answer, meta, path_parameter, query_parameter, scheduled,
 };
 use shared::ports::{Clock, Random, Seal};
-use shared::queue::scheduled_job;
 
 const NOT_FOUND: &str = "client_not_found";
 
@@ -19,7 +17,7 @@ pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
     reconcile: &Reconcile<'_, S, K, G, C, R>, // dynamodb on clients, grants, onboardings; kms; the Graph API
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
-    if job(request).as_deref() == Some("reconcile-clients") {
+    if scheduled(request).as_deref() == Some("reconcile-clients") {
         let looked = reconcile.run_round().await?;
         return Ok(answer(StatusCode::OK, &json!({ "looked": looked })));
     }
@@ -37,15 +35,6 @@ pub(crate) async fn handle<S: Records, K: Seal, G: Meta, C: Clock, R: Random>(
         let repair = reconcile.repair(&id).await.map_err(refusal)?;
         Ok(answer(StatusCode::OK, &Reconciliation::mended(&id, &repair)))
     }
-}
-
-/// The schedule's event comes through as the body of a request without API Gateway's context, which no caller can
-/// leave out.
-fn job(request: &Request) -> Option<String> {
-    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
-        return None;
-    }
-    scheduled_job(&serde_json::from_slice(request.body()).ok()?)
 }
 
 fn refusal(failed: Failed) -> ApiError {

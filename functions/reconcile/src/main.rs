@@ -47,7 +47,7 @@ async fn main() -> Result<(), Error> {
         version: &config::required("GRAPH_VERSION")?,
     };
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&reconcile, &request).await)
+        shared::http::serve(&request, handler::handle(&reconcile, &request)).await
     }))
     .await
 }

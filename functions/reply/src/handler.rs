@@ -5,6 +5,7 @@ use shared::error::StoreError;
 use shared::flows::reply::{Records, Reply};
 use shared::ports::{Clock, Complete, MessageGraph, Random, ReadFiles, Seal, SendNudges, TokenGraph};
 use shared::queue::{Trigger, each, nudge};
+use shared::telemetry::unit;
 
 /// How many lost nudges one run of the schedule makes good; the next run takes the rest.
 const SWEEP: usize = 500;
@@ -31,7 +32,7 @@ where
                 async |message| match nudge(message) {
                     Some(nudge) => reply.nudge(&nudge).await,
                     None => {
-                        tracing::warn!("a message on answers is not a nudge");
+                        unit::outcome("not_a_nudge");
                         Ok(())
                     }
                 },
@@ -40,9 +41,12 @@ where
             Ok(json!(response))
         }
         Trigger::Schedule(job) if job == "sweep-due-answers" => {
-            let nudged = reply.sweep(SWEEP).await?;
-            let unresolved = reply.report_unresolved(SWEEP).await?;
-            Ok(json!({ "nudged": nudged, "unresolved": unresolved }))
+            let sweep = async {
+                let nudged = reply.sweep(SWEEP).await?;
+                let unresolved = reply.report_unresolved(SWEEP).await?;
+                Ok(json!({ "nudged": nudged, "unresolved": unresolved }))
+            };
+            unit::job(&job, sweep).await
         }
         Trigger::Schedule(_) | Trigger::Unknown => Ok(json!({})),
     }

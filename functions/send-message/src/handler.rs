@@ -26,6 +26,7 @@ use shared::ports::{
     Clock, IdempotencyKeys, ListClients, MessageGraph, Random, ReadClients, ReadConversations, ReadTemplates,
     ResolveCustomers, Seal, TokenGraph, TouchConversations,
 };
+use shared::telemetry::{measure, unit};
 
 /// All records that send-message uses: dynamodb on clients, grants, messages, conversations,
 /// idempotency, rates, templates.
@@ -302,6 +303,7 @@ fn restricted(is_template: bool) -> ApiError {
 }
 
 fn window_closed(choices: Vec<Choice>) -> ApiError {
+    unit::count(measure::WINDOW_CLOSED, 1);
     ApiError::conflict(
         "window_closed",
         "The customer's last message is more than 24 hours old.",
@@ -330,8 +332,14 @@ fn respond(
         Ok(answer(status, &Sent { message_id: &order.id, wamid, status: word, expected: cost }))
     };
     match delivery {
-        Delivery::Accepted(wamid) => told(StatusCode::OK, SentStatus::Accepted, wamid),
-        Delivery::Uncertain => told(StatusCode::ACCEPTED, SentStatus::Uncertain, None),
+        Delivery::Accepted(wamid) => {
+            unit::outcome("accepted");
+            told(StatusCode::OK, SentStatus::Accepted, wamid)
+        }
+        Delivery::Uncertain => {
+            unit::outcome("uncertain");
+            told(StatusCode::ACCEPTED, SentStatus::Uncertain, None)
+        }
         // Not an answer to keep: whoever makes the call may have died, and then it ends as uncertain.
         Delivery::InProgress(_) => Err(named(order, still_sending())),
         Delivery::NoToken(None) => Err(meta::reconnect()),

@@ -44,5 +44,5 @@ async fn main() -> Result<(), Error> {
         random: &SystemRandom,
         retention: config::days("MESSAGE_RETENTION_DAYS")?,
     };
-    run(service_fn(async |request: Request| shared::http::respond(send.handle(&request).await))).await
+    run(service_fn(async |request: Request| shared::http::serve(&request, send.handle(&request)).await)).await
 }

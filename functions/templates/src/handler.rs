@@ -11,8 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use lambda_http::http::Method;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt};
+use lambda_http::{Body, Request};
 use serde_json::{Value, json};
 use shared::api::templates::{SyncStatus, SyncedAccount, SyncedAccounts};
 use shared::domain::client::{Client, ClientStatus};
@@ -23,12 +22,11 @@ use shared::flows::templates::{self as flow, Synced, Syncing};
 use shared::flows::tokens::Tokens;
 use shared::http::{
     ApiError, Caller, GATEWAY_CLAIM, Members, RequestKey, Response, StatusCode, json as answer, meta, once,
-    path_parameter, query_parameter,
+    path_parameter, query_parameter, scheduled,
 };
 use shared::ports::{
     Clock, IdempotencyKeys, ListClients, ReadClients, RequestTemplateSyncs, Seal, TemplateGraph,
 };
-use shared::queue::scheduled_job;
 
 /// How many accounts one run of the schedule looks at; the next run takes the rest.
 const DUE_AT_ONCE: usize = 100;
@@ -57,7 +55,7 @@ pub(crate) struct Desk<'a, S, K, G, C> {
 
 impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
     pub(crate) async fn handle(&self, request: &Request) -> Result<Response<Body>, ApiError> {
-        if job(request).as_deref() == Some("sync-templates") {
+        if scheduled(request).as_deref() == Some("sync-templates") {
             let due = self.syncing().run_due(DUE_AT_ONCE).await?;
             return Ok(answer(StatusCode::OK, &json!({ "due": due })));
         }
@@ -155,7 +153,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
     /// The list is read soon: what we have of it may be old.
     async fn ask_for_sync(&self, waba: &WabaId) {
         if let Err(error) = self.store.request_sync(waba, self.clock.now()).await {
-            tracing::warn!(waba.id = %waba, error = %shared::error::Chain(&error), "its list is read at its time only");
+            tracing::warn!(wabaId = %waba, error = %shared::error::Chain(&error), "its list is read at its time only");
         }
     }
 
@@ -208,13 +206,4 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         };
         SyncedAccount { waba_id: waba.clone(), status, error: error.map(|error| error.problem()) }
     }
-}
-
-/// The schedule's event comes through as the body of a request without API Gateway's context, which no caller can
-/// leave out.
-fn job(request: &Request) -> Option<String> {
-    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
-        return None;
-    }
-    scheduled_job(&serde_json::from_slice(request.body()).ok()?)
 }

@@ -33,5 +33,5 @@ async fn main() -> Result<(), Error> {
         clock: &SystemClock,
         tokens: &Tokens::default(),
     };
-    run(service_fn(async |request: Request| shared::http::respond(desk.handle(&request).await))).await
+    run(service_fn(async |request: Request| shared::http::serve(&request, desk.handle(&request)).await)).await
 }

@@ -5,6 +5,7 @@ use shared::error::StoreError;
 use shared::flows::token_care::{Meta, Records, TokenCare};
 use shared::ports::{Clock, Seal, SystemTokens};
 use shared::queue::Trigger;
+use shared::telemetry::unit;
 
 /// How many due tokens one run looks for; it takes as many as it has time for, the next run the others.
 const DUE: usize = 200;
@@ -22,10 +23,10 @@ where
 {
     match trigger {
         Trigger::Schedule(job) if job == "look-after-tokens" => {
-            Ok(json!({ "due": care.run_due(DUE).await? }))
+            Ok(json!({ "due": unit::job(&job, care.run_due(DUE)).await? }))
         }
         Trigger::Schedule(job) if job == "look-after-system-token" => {
-            care.look_after_system_token().await?;
+            unit::job(&job, care.look_after_system_token()).await?;
             Ok(json!({}))
         }
         Trigger::Schedule(_) | Trigger::Messages(_) | Trigger::Unknown => Ok(json!({})),

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     // The first webhook finds the connection open: init runs at full speed, the first event may not.
     queue.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&queue, &SystemClock, &secret, &request).await)
+        shared::http::serve_quietly(&request, handler::handle(&queue, &SystemClock, &secret, &request)).await
     }))
     .await
 }

@@ -13,5 +13,8 @@ async fn main() -> Result<(), Error> {
     let aws = Aws::from_env()?;
     let secrets = Secrets::new(aws.secrets());
     let token = secrets.required::<VerifyToken>(&config::required("VERIFY_TOKEN_ARN")?).await?;
-    run(service_fn(async |request: Request| shared::http::respond(handler::handle(&token, &request)))).await
+    run(service_fn(async |request: Request| {
+        shared::http::serve(&request, async { handler::handle(&token, &request) }).await
+    }))
+    .await
 }

@@ -1,7 +1,7 @@
 //! The local cloud: ministack, and the stack deployed in it.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -46,12 +46,14 @@ pub(crate) struct Mode<'a> {
     pub(crate) state: &'a str,
     /// Whether a function may do only what its role says.
     pub(crate) enforce_roles: bool,
+    /// Where the functions send their traces.
+    pub(crate) traces: SocketAddr,
 }
 
 impl Emulator {
     /// Starts it on the reserved port; [`deploy`] waits until it answers.
     pub(crate) fn start(python: &Path, dir: &StateDir, mode: Mode<'_>, port: TcpListener) -> Result<Self> {
-        let Mode { state, enforce_roles } = mode;
+        let Mode { state, enforce_roles, traces } = mode;
         let log = dir.file("logs/ministack.log");
         let log = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = log.try_clone().context("the emulator's log cannot be shared")?;
@@ -73,6 +75,7 @@ impl Emulator {
             .env("PERSIST_STATE", "1")
             .env("STATE_DIR", dir.file(state))
             .env("AUTH", enforce_roles.to_string())
+            .env("AWS_XRAY_DAEMON_ADDRESS", traces.to_string())
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .stdin(Stdio::piped())

@@ -22,6 +22,7 @@ pub mod soak;
 mod stack;
 mod state_dir;
 mod tokens;
+mod traces;
 
 pub use http_client::client;
 pub use info::{StackInfo, Tokens};

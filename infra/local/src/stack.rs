@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
 use crate::tokens::Issuer;
-use crate::{binaries, http_client, python, sam_env, simulator};
+use crate::{binaries, http_client, python, sam_env, simulator, traces};
 
 const STACK: &str = "stack.json";
 const KEY: &str = "keys/tokens.der";
@@ -55,7 +55,8 @@ impl Stack {
         progress.say("cloud        starting");
         // What was kept for the simulator's clients is nothing to a real app, and the other way round.
         let state = if settings.real { "cloud-real" } else { "cloud" };
-        let mode = Mode { state, enforce_roles: options.enforce_roles };
+        let traces = traces::listen(&dir).await?;
+        let mode = Mode { state, enforce_roles: options.enforce_roles, traces };
         let mut emulator = Emulator::start(&python, &dir, mode, aws_port)?;
         let origins = Origins {
             front: front_origin,

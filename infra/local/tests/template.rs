@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::Value;
-use shared::telemetry::metric;
+use shared::telemetry::fields::{FIELDS, is_allowed};
+use shared::telemetry::{measure, metric};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -339,6 +340,177 @@ fn each_metric_that_the_functions_count_has_an_alarm_and_each_such_alarm_its_met
     assert_eq!(watched, metric::ALL.map(str::to_owned).into());
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert!(text(namespace).contains("Switchboard/${AWS::StackName}"), "{namespace:?}");
+}
+
+/// Metrics of AWS's services that we look at (the services' guides, "metrics", read 2026-11-22).
+const OF_SERVICES: [(&str, &[&str]); 5] = [
+    ("AWS/ApiGateway", &["4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"]),
+    (
+        "AWS/DynamoDB",
+        &[
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "SystemErrors",
+            "WriteThrottleEvents",
+        ],
+    ),
+    ("AWS/Lambda", &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"]),
+    ("AWS/Logs", &["IncomingBytes"]),
+    (
+        "AWS/SQS",
+        &["ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"],
+    ),
+];
+
+fn exists(namespace: &str, name: &str) -> bool {
+    if namespace == "Switchboard/${AWS::StackName}" {
+        return metric::ALL.contains(&name) || measure::ALL.iter().any(|measure| measure.name == name);
+    }
+    OF_SERVICES.iter().any(|(service, names)| *service == namespace && names.contains(&name))
+}
+
+/// The widgets of the dashboard, before names are put in.
+fn widgets(template: &Value) -> Vec<serde_json::Value> {
+    let body = text(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let body = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["widgets"].as_array().unwrap().clone()
+}
+
+#[test]
+fn each_metric_of_the_dashboard_and_of_an_alarm_exists() {
+    let template = template();
+    for (name, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
+        let namespace = text(&alarm["Namespace"]);
+        let namespace = namespace.trim().trim_start_matches("!Sub ").trim_matches(['"', '\'']);
+        let metric = text(&alarm["MetricName"]);
+        assert!(exists(namespace, metric.trim().trim_matches(['"', '\''])), "{name}: {namespace} {metric}");
+    }
+    let mut drawn = BTreeSet::new();
+    for widget in widgets(&template) {
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            if let (Some(namespace), Some(name)) = (metric[0].as_str(), metric[1].as_str()) {
+                assert!(exists(namespace, name), "{namespace} {name}");
+                drawn.insert(name.to_owned());
+            }
+        }
+    }
+    // What is measured is there to be looked at.
+    for measure in measure::ALL {
+        assert!(drawn.contains(measure.name), "no widget shows {}", measure.name);
+    }
+}
+
+#[test]
+fn the_dashboard_names_only_what_the_template_has_and_no_widget_lies_on_another() {
+    let template = template();
+    let body = text(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    for part in body.split("${").skip(1) {
+        let name = part.split(['}', '.']).next().unwrap();
+        let known = name.starts_with("AWS::") || !template["Resources"][name].is_null();
+        assert!(known, "{name}");
+    }
+    let mut taken = BTreeSet::new();
+    for widget in widgets(&template) {
+        let number = |name: &str| widget[name].as_u64().unwrap();
+        assert!(number("x") + number("width") <= 24, "{widget}");
+        for x in number("x")..number("x") + number("width") {
+            for y in number("y")..number("y") + number("height") {
+                assert!(taken.insert((x, y)), "{widget}");
+            }
+        }
+    }
+}
+
+/// Words of CloudWatch Logs Insights, and the fields that it makes itself.
+const OF_INSIGHTS: [&str; 26] = [
+    "filter",
+    "fields",
+    "sort",
+    "desc",
+    "asc",
+    "limit",
+    "stats",
+    "by",
+    "as",
+    "and",
+    "or",
+    "not",
+    "in",
+    "like",
+    "count",
+    "avg",
+    "max",
+    "min",
+    "sum",
+    "latest",
+    "bin",
+    "@timestamp",
+    "@message",
+    "@type",
+    "@duration",
+    "pct",
+];
+
+/// The names in a query, without what it names itself (`as n`), texts and patterns.
+fn names_of(query: &str) -> BTreeSet<String> {
+    let mut plain = String::new();
+    let mut end = None;
+    for letter in query.chars() {
+        match end {
+            Some(quote) if letter == quote => end = None,
+            Some(_) => {}
+            None if matches!(letter, '"' | '/') => end = Some(letter),
+            None => plain.push(letter),
+        }
+    }
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '@' | '_' | '.');
+    let words: Vec<&str> = plain.split(|letter| !is_part(letter)).filter(|word| !word.is_empty()).collect();
+    let own: BTreeSet<&str> = words.windows(2).filter(|two| two[0] == "as").map(|two| two[1]).collect();
+    let names = words.into_iter().filter(|word| !own.contains(word) && !OF_INSIGHTS.contains(word));
+    names.filter(|word| !word.starts_with(|first: char| first.is_ascii_digit())).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_queries_of_the_runbook_ask_for_fields_that_are_written() {
+    let template = template();
+    let format = template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"].as_str().unwrap();
+    let of_access: serde_json::Value = serde_json::from_str(format).unwrap();
+    let book = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    let mut asked = 0;
+    for call in book.split("ask ").skip(1) {
+        let Some((log, rest)) = call.split_once(' ') else { continue };
+        let Some(query) = rest.split('\'').nth(1).filter(|_| log.ends_with("Log") || log == "$log") else {
+            continue;
+        };
+        for name in names_of(&query.replace("\\|", "|")) {
+            let is_known = match log {
+                "ApiLog" => of_access.get(&name).is_some(),
+                _ => is_allowed(&name),
+            };
+            assert!(is_known, "{log}: {name} in {query}");
+        }
+        asked += 1;
+    }
+    assert!(asked > 30, "{asked} queries were found");
+}
+
+#[test]
+fn the_page_on_observability_lists_the_fields_and_the_metrics_that_there_are() {
+    let page = std::fs::read_to_string(root().join("docs/observability.md")).unwrap();
+    let row = |cells: &[&str]| format!("| {} |", cells.join(" | "));
+    for (name, meaning) in FIELDS {
+        let row = row(&[&format!("`{name}`"), meaning]);
+        assert!(page.contains(&row), "docs/observability.md lacks\n{row}");
+    }
+    for measure in measure::ALL {
+        let dimension = if measure == measure::FAILED { "none, and `failedCode`" } else { "none" };
+        let row = row(&[&format!("`{}`", measure.name), measure.unit, dimension, measure.meaning]);
+        assert!(page.contains(&row), "docs/observability.md lacks\n{row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, FIELDS.len() + measure::ALL.len(), "the page has rows of things that are not");
 }
 
 /// `AnswerDelayedAlarm` as a heading, `Answer delayed`.

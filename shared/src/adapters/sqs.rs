@@ -1,11 +1,13 @@
 //! SQS: the queues `inbound` and `answers`, and the dead-letter queues.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry as Entry,
+    MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
+    MessageSystemAttributeValue, SendMessageBatchRequestEntry as Entry,
 };
 use tokio::task::JoinSet;
 
@@ -17,6 +19,7 @@ use crate::domain::media::Fetch;
 use crate::domain::parcel::{Parcel, batches};
 use crate::error::StoreError;
 use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendNudges};
+use crate::telemetry::{TraceHeader, unit};
 
 const OPERATION: &str = "sqs SendMessageBatch";
 const RECEIVE: &str = "sqs ReceiveMessage";
@@ -158,8 +161,19 @@ fn entry(index: usize, letter: Letter, delay: Duration) -> Result<Entry, StoreEr
         .message_body(letter.body)
         .delay_seconds(delay_seconds(delay))
         .set_message_attributes(Some(attributes.collect::<Result<_, StoreError>>()?))
+        .set_message_system_attributes(unit::trace().map(|trace| traced(&trace)).transpose()?)
         .build()
         .map_err(|e| StoreError::service(OPERATION, e))
+}
+
+/// Said for each message: the header of the call names the trace of the invocation, which for what comes by a queue is
+/// not the message's (AWS, Lambda developer guide, "Visualize Lambda function invocations using AWS X-Ray", 2026-11-22).
+fn traced(
+    trace: &TraceHeader,
+) -> Result<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>, StoreError> {
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace.to_string());
+    let value = value.build().map_err(|e| StoreError::service(OPERATION, e))?;
+    Ok([(MessageSystemAttributeNameForSends::AwsTraceHeader, value)].into())
 }
 
 /// Addresses of the queues that a redrive works on.

@@ -112,6 +112,14 @@ impl MetaError {
         }
     }
 
+    /// The code in few distinct words, to count by: codes that Meta does not document are `other`.
+    #[must_use]
+    pub fn label(code: i64) -> String {
+        let remedy = |status, is_transient| Self { status, is_transient, ..Self::of_code(code) }.remedy();
+        // Of an unknown code only the status and Meta's hint say what to do.
+        if remedy(400, false) == remedy(500, true) { code.to_string() } else { "other".to_owned() }
+    }
+
     /// What to do about it. `docs/meta-errors.md` lists all codes.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
@@ -223,6 +231,13 @@ mod tests {
 
     fn error(code: i64, status: u16, is_transient: bool) -> MetaError {
         MetaError { status, code, subcode: None, details: String::new(), fbtrace_id: None, is_transient }
+    }
+
+    #[test]
+    fn only_documented_codes_are_counted_apart() {
+        assert_eq!(every_code().iter().filter(|(code, _)| MetaError::label(*code) == "other").count(), 0);
+        assert_eq!(MetaError::label(131_047), "131047");
+        assert_eq!((MetaError::label(987_654), MetaError::label(-1)), ("other".into(), "other".into()));
     }
 
     /// Every code of Meta's error codes page, and the general ones of the Graph API.

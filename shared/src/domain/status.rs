@@ -66,7 +66,9 @@ impl StatusEvent {
         self.failures().iter().find_map(MetaError::recipient_mark)
     }
 
-    fn failures(&self) -> Vec<MetaError> {
+    /// What Meta says went wrong; nothing where nothing failed.
+    #[must_use]
+    pub fn failures(&self) -> Vec<MetaError> {
         let errors = (self.key.state == "failed").then(|| member(&self.body, "errors")).flatten();
         let errors = errors.as_ref().and_then(Value::as_array).into_iter().flatten();
         errors.filter_map(|error| error["code"].as_i64()).map(MetaError::of_code).collect()

@@ -10,6 +10,7 @@ use crate::domain::seal::SealContext;
 use crate::domain::secret::SignupCode;
 use crate::error::{Chain, GraphError, StoreError};
 use crate::ports::{Clock, Onboardings, Random, Seal, Started, TokenGraph};
+use crate::telemetry::unit;
 
 /// Longer than API Gateway waits (30 s): whoever holds the lease after that is dead.
 const LEASE: Duration = Duration::from_secs(35);
@@ -80,6 +81,7 @@ where
         let now = self.clock.now();
         let new = Onboarding { claims, ..Onboarding::new(OnboardingId::of_code(code), bot.clone(), now) };
         let id = new.id.clone();
+        unit::id("onboardingId", id.as_ref());
         if let Started::Known(known) = self.store.start_onboarding(&new).await?
             && let Some(answer) = Self::known(&known, bot)
         {
@@ -130,7 +132,7 @@ where
             }
             // The token is safe, and `grant_verified` asks again.
             Err(error) => {
-                tracing::warn!(onboarding.id = %onboarding.id, error = %Chain(&error), "token not examined yet")
+                tracing::warn!(onboardingId = %onboarding.id, error = %Chain(&error), "token not examined yet")
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ use crate::ports::{
 
 use super::raws::keep;
 use super::send::report_pause;
-use crate::telemetry::metric;
+use crate::telemetry::{measure, metric, unit};
 
 /// How many elements of one webhook are recorded at the same time.
 const AT_ONCE: usize = 16;
@@ -240,6 +240,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
             Some(error) if failed.len() == pieces.len() => Err(error),
             Some(error) => {
                 tracing::warn!(elements = failed.len(), error = %Chain(&error), "elements go back to the queue alone");
+                unit::outcome("partly_back_to_queue");
                 self.send_back(&failed, arrival, ALONE_AFTER).await?;
                 Ok(tally)
             }
@@ -262,11 +263,9 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
     async fn in_portions(&self, pieces: &[Piece<'_>], arrival: Arrival) -> Result<(), StoreError> {
         let portions = pieces.chunks(MOST_OF_A_HISTORY);
         let portions: Vec<String> = portions.flat_map(|portion| regroup(portion, usize::MAX)).collect();
-        tracing::info!(
-            elements = pieces.len(),
-            portions = portions.len(),
-            "a long history goes back in portions"
-        );
+        unit::number("elements", pieces.len());
+        unit::number("portions", portions.len());
+        unit::outcome("history_in_portions");
         self.send_back(&portions, arrival, Duration::ZERO).await
     }
 
@@ -328,8 +327,16 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
             statuses: Statuses::default(),
             expires_at,
         };
+        unit::client(phone);
+        unit::wamid(&incoming.wamid);
+        client.iter().for_each(|client| unit::bot(&client.bot_id));
         let answer = match self.store.record_message(&message).await? {
-            Recorded::New => message.answer.clone(),
+            Recorded::New => {
+                if message.origin == Origin::Customer && !arrival.silent {
+                    self.measure(incoming.at);
+                }
+                message.answer.clone()
+            }
             Recorded::Known(known) => known.answer,
         };
         if let Some(client) = &client {
@@ -344,6 +351,14 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
             }
         }
         Ok(Tally { messages: 1, ..Tally::default() })
+    }
+
+    fn measure(&self, at: Option<Timestamp>) {
+        unit::count(measure::RECEIVED, 1);
+        // Meta's clock may be ahead of ours.
+        let age =
+            at.map(|at| u64::try_from(self.clock.now().duration_since(at).as_millis()).unwrap_or_default());
+        age.into_iter().for_each(|age| unit::measured(measure::STORED_AGE, age));
     }
 
     /// Only what a customer writes live is answered. Groups are not: a bot that talks to many people at once
@@ -448,12 +463,19 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
         status: &IncomingStatus,
         received_at: Timestamp,
     ) -> Result<Tally, StoreError> {
+        let event = &status.event;
+        unit::client(&status.phone_number_id);
+        unit::wamid(&event.wamid);
+        event.intent.iter().for_each(unit::message);
+        unit::count(measure::STATUSES, 1);
+        event.failures().iter().for_each(|error| unit::message_failed(error.code));
         let expires_at = self.settings.retention.map(|kept| self.clock.now() + kept);
         let applied = self.store.apply_status(&status.phone_number_id, &status.event, expires_at).await?;
         if !applied.body_kept {
             self.event(piece, received_at).await?;
         }
         if let Some(message) = &applied.message {
+            message.bot_id.iter().for_each(unit::bot);
             self.mark_recipient(message, &status.event).await?;
         }
         if let Some(message) = applied.message
@@ -543,7 +565,8 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
     ) -> Result<Tally, StoreError> {
         let raw = keep(self.store, bytes, None).await?;
         let id = sha256(bytes);
-        tracing::warn!(metric = metric::QUARANTINED, quarantine.id = %id, reason, bytes = bytes.len(), "kept what is not understood");
+        unit::outcome_else("quarantined");
+        tracing::warn!(metric = metric::QUARANTINED, quarantineId = %id, reason, bytes = bytes.len(), "kept what is not understood");
         self.store.quarantine(&Quarantined { id, reason: reason.to_owned(), received_at, raw }).await?;
         Ok(Tally { quarantined: 1, ..Tally::default() })
     }

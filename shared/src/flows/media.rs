@@ -19,7 +19,7 @@ use crate::ports::{
     Clock, Download, EraseFiles, FetchMedia, MediaClaim, MediaGraph, MediaInfo, MediaSave, NewFile, PutFiles,
     ReadClients, ReadGrants, Seal, SendFetches,
 };
-use crate::telemetry::metric;
+use crate::telemetry::{metric, unit};
 
 /// When the schedule takes a new file up if its note was lost.
 pub const NOTE_LOST_AFTER: Duration = Duration::from_secs(2 * 60);
@@ -93,12 +93,20 @@ where
     pub async fn fetch(&self, wanted: &Fetch) -> Result<(), StoreError> {
         let now = self.clock.now();
         let claim = now + self.settings.claim;
+        unit::bot(&wanted.key.bot_id);
+        unit::id("mediaId", wanted.key.media_id.as_ref());
         match self.store.claim_media(&wanted.key, now, claim).await? {
             MediaClaim::Claimed(file) => self.claimed(*file, claim).await,
             // Whoever has it ends it, or the schedule comes back to it.
-            MediaClaim::Busy | MediaClaim::Ended => Ok(()),
+            MediaClaim::Busy | MediaClaim::Ended => {
+                unit::outcome("another_was_faster");
+                Ok(())
+            }
             // Erased while somebody fetched it, who died before the file could go, too.
-            MediaClaim::Unknown => self.files.erase_file(&wanted.file_key()).await,
+            MediaClaim::Unknown => {
+                unit::outcome("erased");
+                self.files.erase_file(&wanted.file_key()).await
+            }
         }
     }
 
@@ -113,12 +121,13 @@ where
     }
 
     async fn claimed(&self, file: MediaFile, claim: Timestamp) -> Result<(), StoreError> {
+        unit::client(&file.phone_number_id);
         let tried = self.attempt(&file).await?;
         let is_kept = matches!(tried, Tried::Stored(_));
         let state = self.state_after(&file, tried);
         let state_word = state.as_str();
         let saved = self.store.save_media(&MediaFile { state, ..file.clone() }, claim).await?;
-        tracing::info!(media.id = %file.key.media_id, client.id = %file.phone_number_id, state = state_word, ?saved, "a file was asked for");
+        unit::outcome(if saved == MediaSave::Saved { state_word } else { "another_was_faster" });
         if is_kept && saved == MediaSave::Unknown {
             self.files.erase_file(&file.fetch().file_key()).await?;
         }
@@ -133,11 +142,11 @@ where
         let why = match tried {
             Tried::Stored(stored) => return MediaState::Stored(stored),
             Tried::Rejected(Rejected::Hash) => {
-                tracing::error!(metric = metric::MEDIA_LOST, media.id = %file.key.media_id, client.id = %file.phone_number_id, "a file's bytes are not the announced ones");
+                tracing::error!(metric = metric::MEDIA_LOST, mediaId = %file.key.media_id, clientId = %file.phone_number_id, "a file's bytes are not the announced ones");
                 return MediaState::Rejected(Rejected::Hash);
             }
             Tried::Rejected(reason) => {
-                tracing::warn!(media.id = %file.key.media_id, client.id = %file.phone_number_id, reason = reason.as_str(), "a file is not kept");
+                tracing::warn!(mediaId = %file.key.media_id, clientId = %file.phone_number_id, reason = reason.as_str(), "a file is not kept");
                 return MediaState::Rejected(reason);
             }
             Tried::Later(why) => why,
@@ -145,13 +154,13 @@ where
         let now = self.clock.now();
         let due_at = now + pause_after(attempts);
         if due_at > file.noted_at + INCOMING_LIFE {
-            tracing::error!(metric = metric::MEDIA_LOST, media.id = %file.key.media_id, client.id = %file.phone_number_id, why, "a file could not be fetched while Meta had it");
+            tracing::error!(metric = metric::MEDIA_LOST, mediaId = %file.key.media_id, clientId = %file.phone_number_id, why, "a file could not be fetched while Meta had it");
             return MediaState::Missing;
         }
         if attempts == LATE_AFTER {
-            tracing::error!(metric = metric::MEDIA_DELAYED, media.id = %file.key.media_id, client.id = %file.phone_number_id, why, "a file is late");
+            tracing::error!(metric = metric::MEDIA_DELAYED, mediaId = %file.key.media_id, clientId = %file.phone_number_id, why, "a file is late");
         }
-        tracing::warn!(media.id = %file.key.media_id, attempts, why, "a file is asked for again later");
+        tracing::warn!(mediaId = %file.key.media_id, attempts, why, "a file is asked for again later");
         MediaState::Pending { due_at, attempts }
     }
 

@@ -100,10 +100,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
             match tokio::time::timeout(TIME, self.run(id)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(offboarding.id = %id, error = %Chain(&error), "off-boarding not continued");
+                    tracing::error!(offboardingId = %id, error = %Chain(&error), "off-boarding not continued");
                 }
                 Err(_) => {
-                    tracing::warn!(offboarding.id = %id, "out of time: the next run of the schedule continues");
+                    tracing::warn!(offboardingId = %id, "out of time: the next run of the schedule continues");
                 }
             }
         }
@@ -137,7 +137,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
             }
             match self.act(step, &it).await {
                 Ok(how) => {
-                    tracing::info!(offboarding.id = %it.id, client.id = %it.phone_number_id, ?step, how, "step done");
+                    tracing::info!(offboardingId = %it.id, clientId = %it.phone_number_id, ?step, how, "step done");
                     it.end(step, how, self.clock.now());
                 }
                 // The others go on: a dead token must not keep the credit alive.
@@ -150,7 +150,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         it.tried(problem, self.settings.retry, self.clock.now());
         self.report(&it, is_stuck);
         if !self.store.save_offboarding(&it).await? {
-            tracing::warn!(offboarding.id = %it.id, "another run was faster");
+            tracing::warn!(offboardingId = %it.id, "another run was faster");
         }
         Ok(())
     }
@@ -159,10 +159,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Offboard<'_, S, K, G, C,
         let problem = it.problem.as_deref();
         match problem {
             Some(_) if is_stuck && it.attempts >= ALARM_AFTER => {
-                tracing::warn!(metric = metric::OFFBOARDING_STUCK, offboarding.id = %it.id, attempts = it.attempts, problem, "off-boarding does not end");
+                tracing::warn!(metric = metric::OFFBOARDING_STUCK, offboardingId = %it.id, attempts = it.attempts, problem, "off-boarding does not end");
             }
-            Some(_) => tracing::info!(offboarding.id = %it.id, problem, "off-boarding goes on later"),
-            None => tracing::info!(offboarding.id = %it.id, "off-boarding has ended"),
+            Some(_) => tracing::info!(offboardingId = %it.id, problem, "off-boarding goes on later"),
+            None => tracing::info!(offboardingId = %it.id, "off-boarding has ended"),
         }
     }
 

@@ -198,7 +198,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
             Err(Failed::Meta(error)) => Some(said(&error)),
             Err(other) => Some(other.to_string()),
         };
-        tracing::info!(client.id = %client.phone_number_id, drift = ?drift.name, problem, "drift mended");
+        tracing::debug!(clientId = %client.phone_number_id, drift = ?drift.name, problem, "drift mended");
         Ok(Mended { name: drift.name, problem })
     }
 
@@ -447,11 +447,11 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
         match tokio::time::timeout(LOOK, self.look_at_night(&client)).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
-                tracing::warn!(client.id = %id, error = %Chain(&error), "the client was not looked at");
+                tracing::warn!(clientId = %id, error = %Chain(&error), "the client was not looked at");
                 false
             }
             Err(_) => {
-                tracing::warn!(client.id = %id, "the client was not looked at: out of time");
+                tracing::warn!(clientId = %id, "the client was not looked at: out of time");
                 false
             }
         }
@@ -462,7 +462,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
         for drift in &check.drifts {
             // The version is the deployment's, and is told of once.
             if drift.is_alarming() && drift.name != DriftName::GraphVersionEnding {
-                tracing::warn!(metric = metric::CLIENT_DRIFT, client.id = %client.phone_number_id, drift = ?drift.name, found = drift.found, "a client drifted");
+                tracing::warn!(metric = metric::CLIENT_DRIFT, clientId = %client.phone_number_id, drift = ?drift.name, found = drift.found, "a client drifted");
             }
             if drift.is_of_record() {
                 self.take_over(client, drift).await?;

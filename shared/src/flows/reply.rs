@@ -21,7 +21,7 @@ use crate::ports::{
     PauseConversations, Random, ReadBots, ReadClients, ReadFiles, ReadMedia, ReadMessages, ReadSpending,
     Seal, SendNudges, TokenGraph, TouchConversations, UnresolvedSends,
 };
-use crate::telemetry::metric;
+use crate::telemetry::{measure, metric, unit};
 
 use self::generate::Said;
 use super::pace::{Held, HeldReason};
@@ -140,10 +140,20 @@ where
     /// # Errors
     /// [`StoreError`]: the nudge comes again.
     pub async fn nudge(&self, nudge: &Nudge) -> Result<(), StoreError> {
-        let Some(message) = self.store().message(&nudge.message_id).await? else { return Ok(()) };
-        let Some(due_at) = due(&message) else { return Ok(()) };
+        unit::message(&nudge.message_id);
+        let Some(message) = self.store().message(&nudge.message_id).await? else {
+            unit::outcome("unknown_message");
+            return Ok(());
+        };
+        unit::client(&message.phone_number_id);
+        message.bot_id.iter().for_each(unit::bot);
+        let Some(due_at) = due(&message) else {
+            unit::outcome("settled_before");
+            return Ok(());
+        };
         let now = self.now();
         if due_at > now + CLOCK_SKEW {
+            unit::outcome("not_due");
             // It was put off for longer than a queue delays.
             return self.nudge_again(&message.id, span(now, due_at)).await;
         }
@@ -157,6 +167,7 @@ where
             }
             // Mostly it is given back long before its end.
             ConversationClaim::Busy(until) => {
+                unit::outcome("conversation_busy");
                 self.nudge_again(&message.id, span(now, until).min(BUSY_PAUSE)).await
             }
             // Recorded, but its conversation not yet: ingest died in between and comes again. Should it never,
@@ -189,7 +200,7 @@ where
         for id in self.store().unresolved_sends(before, limit).await? {
             if self.store().give_up_send(&id, before).await? {
                 reported += 1;
-                tracing::error!(metric = metric::SEND_UNCERTAIN, message.id = %id, "nobody told whether this was sent");
+                tracing::error!(metric = metric::SEND_UNCERTAIN, messageId = %id, "nobody told whether this was sent");
             }
         }
         Ok(reported)
@@ -203,7 +214,10 @@ where
     /// With the conversation in our hands.
     async fn claimed(&self, id: &MessageId, conversation: &mut Conversation) -> Result<(), StoreError> {
         // Whoever had the claim before may have answered it.
-        let Some(message) = self.store().message(id).await?.filter(is_pending) else { return Ok(()) };
+        let Some(message) = self.store().message(id).await?.filter(is_pending) else {
+            unit::outcome("settled_before");
+            return Ok(());
+        };
         let history = self.store().recent_messages(&conversation.id, HISTORY).await?;
         let (newest, older) = burst(message, &history);
         for superseded in older {
@@ -213,6 +227,7 @@ where
             }
         }
         if was_put_off(&newest, self.now()) {
+            unit::outcome("not_due");
             return Ok(());
         }
         self.answer(&newest, conversation, &history).await.map(drop)
@@ -245,21 +260,30 @@ where
         match self.attempt(message, conversation, history).await? {
             Ended::With(answer) => self.settle(message, &answer).await.map(|()| true),
             Ended::Later(pause, otherwise) => self.postpone(message, pause, otherwise).await,
-            Ended::Early(pause) => self.nudge_again(&message.id, pause).await.map(|()| false),
+            Ended::Early(pause) => {
+                unit::outcome("waits_for_more");
+                self.nudge_again(&message.id, pause).await.map(|()| false)
+            }
         }
     }
 
     async fn settle(&self, message: &Message, answer: &Answer) -> Result<(), StoreError> {
         let settled = self.store().settle_answer(&message.id, answer).await?;
-        let (state, reason) = match answer {
-            Answer::Pending { .. } => ("pending", None),
-            Answer::Answered(_) => ("answered", None),
-            Answer::None(reason, _) => ("none", Some(reason.as_str())),
-        };
+        match answer {
+            Answer::Pending { .. } => {}
+            Answer::Answered(_) => {
+                unit::outcome("answered");
+                unit::count(measure::ANSWERED, settled.into());
+            }
+            Answer::None(reason, _) => {
+                unit::outcome(reason.as_str());
+                let is_closed = settled && *reason == NoAnswer::WindowClosed;
+                unit::count(measure::WINDOW_CLOSED, is_closed.into());
+            }
+        }
         if settled && matches!(answer, Answer::None(NoAnswer::GivenUp, _)) {
             tracing::error!(metric = metric::ANSWER_GIVEN_UP, wamid = %message.id, "an outage lasted too long for an answer");
         }
-        tracing::info!(wamid = %message.id, client.id = %message.phone_number_id, state, reason, settled, "answer settled");
         Ok(())
     }
 
@@ -280,6 +304,7 @@ where
         if otherwise == NoAnswer::GivenUp && attempts(message) == LATE_AFTER {
             tracing::error!(metric = metric::ANSWER_DELAYED, wamid = %message.id, "an answer is late");
         }
+        unit::outcome("postponed");
         self.store().postpone_answer(&message.id, due_at).await?;
         self.nudge_again(&message.id, pause).await.map(|()| false)
     }

@@ -27,7 +27,7 @@ use crate::ports::{
     Clock, MarkClients, MarkGrants, MarkRecipients, MessageGraph, Rates, ReadGrants, ReadMessages,
     RecordSends, Recorded, Seal, SendOutcome, TokenGraph,
 };
-use crate::telemetry::metric;
+use crate::telemetry::{measure, metric, unit};
 
 /// How long to wait after a failure that says nothing of it.
 const SOON: Duration = Duration::from_secs(1);
@@ -149,6 +149,7 @@ where
         let Some(Sending::Intended { until: attempt }) = intent.sending else {
             return Err(StoreError::corrupt("messages", "a message is sent without being intended"));
         };
+        name(client, &intent.id);
         // The token first: if it cannot be opened, nothing was intended.
         let token = self.tokens.of(self.store, self.seal, self.clock, &client.grant_id).await?;
         let Some(token) = token else {
@@ -187,6 +188,7 @@ where
         begun: &Message,
         recipient: &Recipient,
     ) -> Result<Delivery, StoreError> {
+        name(client, &begun.id);
         if let Some(delivery) = self.standing(begun).await? {
             return Ok(delivery);
         }
@@ -276,16 +278,18 @@ where
         let answer = self.graph.send(&parcel.client.phone_number_id, &call, &parcel.token.token).await;
         let delivery = match answer {
             Ok(wamid) => {
+                unit::wamid(&wamid);
+                unit::count(measure::SENT, 1);
                 let delivery = self.finish(id, parcel.attempt, &SendOutcome::Accepted(wamid)).await?;
                 self.accepted(parcel, &turn).await;
                 delivery
             }
             Err(GraphError::NotSent(source)) => {
-                tracing::warn!(message.id = %id, error = %source, "Meta not reached");
+                tracing::warn!(messageId = %id, error = %source, "Meta not reached");
                 self.not_sent(parcel, SOON, None).await?
             }
             Err(error @ GraphError::Unclear(_)) => {
-                tracing::warn!(message.id = %id, error = %Chain(&error), "outcome of a send is unknown");
+                tracing::warn!(messageId = %id, error = %Chain(&error), "outcome of a send is unknown");
                 self.finish(id, parcel.attempt, &SendOutcome::Uncertain).await?
             }
             Err(GraphError::Refused(error)) => self.refused(parcel, &turn, error).await?,
@@ -302,7 +306,7 @@ where
         }
         if turn.probes.is_some() {
             known(self.store.change_pause(phone, turn.probes.as_ref(), None).await);
-            tracing::info!(client.id = %phone, "Meta takes messages of the client again");
+            tracing::info!(clientId = %phone, "Meta takes messages of the client again");
         }
         if parcel.client.reconnect_since.is_some() {
             known(self.store.set_reconnect(phone, None).await);
@@ -316,7 +320,8 @@ where
         error: MetaError,
     ) -> Result<Delivery, StoreError> {
         let client = parcel.client;
-        tracing::warn!(message.id = %parcel.id, client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a send");
+        unit::message_failed(error.code);
+        tracing::warn!(messageId = %parcel.id, clientId = %client.phone_number_id, metaCode = error.code, fbtraceId = error.fbtrace_id, "Meta refused a send");
         match error.remedy() {
             Remedy::Retry { .. } => self.not_sent(parcel, SOON, Some(error)).await,
             Remedy::SlowDown { scope, pause } => {
@@ -408,7 +413,7 @@ where
         if !self.store.mark_dead(&grant.id, grant.token_version, self.clock.now()).await? {
             return Ok(TokenState::Replaced);
         }
-        tracing::error!(metric = metric::TOKEN_DEAD, grant.id = %grant.id, client.id = %client.phone_number_id, "Meta does not take the client's token any more");
+        tracing::error!(metric = metric::TOKEN_DEAD, grantId = %grant.id, clientId = %client.phone_number_id, "Meta does not take the client's token any more");
         Ok(TokenState::Dead)
     }
 
@@ -463,6 +468,12 @@ where
     }
 }
 
+fn name(client: &Client, message: &MessageId) {
+    unit::client(&client.phone_number_id);
+    unit::bot(&client.bot_id);
+    unit::message(message);
+}
+
 fn delivery_of(message: Message) -> Delivery {
     match message.sending {
         Some(Sending::Accepted) => Delivery::Accepted(message.wamid),
@@ -477,10 +488,10 @@ fn delivery_of(message: Message) -> Delivery {
 pub(super) fn report_pause(phone: &PhoneNumberId, reason: PauseReason) {
     match reason {
         PauseReason::Payment => {
-            tracing::error!(metric = metric::PAYMENT_STOPPED, client.id = %phone, "Meta takes no messages of the client: nobody pays");
+            tracing::error!(metric = metric::PAYMENT_STOPPED, clientId = %phone, "Meta takes no messages of the client: nobody pays");
         }
         PauseReason::Locked => {
-            tracing::error!(metric = metric::ACCOUNT_LOCKED, client.id = %phone, "Meta takes no messages of the client: its account is locked");
+            tracing::error!(metric = metric::ACCOUNT_LOCKED, clientId = %phone, "Meta takes no messages of the client: its account is locked");
         }
     }
 }

@@ -5,6 +5,7 @@ use lambda_http::{Request, RequestExt};
 
 use super::ApiError;
 use crate::domain::ids::BotId;
+use crate::telemetry::unit;
 
 /// API Gateway passes JWT claims on as text; a caller with more bots than this uses an admin token.
 const MOST_BOTS: usize = 1000;
@@ -70,9 +71,11 @@ impl Caller {
     /// 404 `bot_not_found`, as for a bot that does not exist.
     pub fn check(&self, bot: &BotId) -> Result<(), ApiError> {
         match &self.bots {
-            Bots::All => Ok(()),
-            Bots::These(bots) if bots.contains(bot) => Ok(()),
-            Bots::These(_) => Err(ApiError::not_found("bot_not_found")),
+            Bots::These(bots) if !bots.contains(bot) => Err(ApiError::not_found("bot_not_found")),
+            Bots::All | Bots::These(_) => {
+                unit::bot(bot);
+                Ok(())
+            }
         }
     }
 

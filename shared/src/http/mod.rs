@@ -7,8 +7,14 @@ pub mod meta;
 mod parameters;
 mod problem;
 
-use lambda_http::Body;
+use std::convert::Infallible;
+
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
 use serde::Serialize;
+
+use crate::queue::scheduled_job;
+use crate::telemetry::unit::{self, End};
 
 pub use lambda_http::Response;
 pub use lambda_http::http::StatusCode;
@@ -19,15 +25,68 @@ pub use lists::{MOST_NUMBERS, Position, merge, numbers, numbers_of};
 pub use parameters::{Limit, Members, Name, header, path_parameter, query_parameter};
 pub use problem::{ApiError, MetaRefusal, PROBLEM, Problem};
 
-/// What a function gives back to the runtime: never an error, so that no error text leaves the function.
+/// Answers a request, and writes its line. An error becomes an answer, never an error of the function's, so that no error
+/// text leaves it.
 ///
 /// # Errors
 /// Never; the type is the runtime's.
-pub fn respond(result: Result<Response<Body>, ApiError>) -> Result<Response<Body>, std::convert::Infallible> {
-    Ok(result.unwrap_or_else(|error| {
-        error.log();
-        error.into_response()
-    }))
+pub async fn serve(
+    request: &Request,
+    handle: impl Future<Output = Result<Response<Body>, ApiError>>,
+) -> Result<Response<Body>, Infallible> {
+    let handle = async {
+        if let Some(parameters) = request.path_parameters_ref() {
+            // Whose bot it is shows only when the caller has been checked; a number is Meta's public id.
+            parameters.first("phoneNumberId").and_then(|id| id.parse().ok()).iter().for_each(unit::client);
+        }
+        handle.await
+    };
+    let result = unit::run("request", None, handle, |result| Some(line_of(request, result))).await;
+    Ok(result.unwrap_or_else(ApiError::into_response))
+}
+
+/// As [`serve`], for what comes so often that a line costs as much as the request: only failures are written.
+///
+/// # Errors
+/// Never.
+pub async fn serve_quietly(
+    request: &Request,
+    handle: impl Future<Output = Result<Response<Body>, ApiError>>,
+) -> Result<Response<Body>, Infallible> {
+    let end = |result: &Result<_, _>| result.is_err().then(|| line_of(request, result));
+    Ok(unit::run("request", None, handle, end).await.unwrap_or_else(ApiError::into_response))
+}
+
+/// The job of a schedule that came as a request: its event comes through as the body, without API Gateway's context,
+/// which no caller can leave out.
+#[must_use]
+pub fn scheduled(request: &Request) -> Option<String> {
+    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
+        return None;
+    }
+    scheduled_job(&serde_json::from_slice(request.body()).ok()?)
+}
+
+fn line_of(request: &Request, result: &Result<Response<Body>, ApiError>) -> End {
+    let mut end = match result {
+        Ok(answer) if answer.status().is_success() => End::well(),
+        // Said by whoever made the answer, unless it is a kept one that is given again.
+        Ok(_) => End { otherwise: "refused_again", ..End::well() },
+        Err(error) => error.line(),
+    };
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let status = result.as_ref().map_or_else(ApiError::status, Response::status);
+            end.fields.push(("status", status.as_u16().into()));
+            end.fields.extend(context.route_key.as_ref().map(|route| ("route", route.as_str().into())));
+            end.fields.extend(context.request_id.as_ref().map(|id| ("apiRequestId", id.as_str().into())));
+        }
+        _ => {
+            end.fields.push(("unit", "job".into()));
+            end.fields.extend(scheduled(request).map(|job| ("job", job.into())));
+        }
+    }
+    end
 }
 
 /// A JSON answer.

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{Response, StatusCode, json};
 use crate::domain::meta_error::MetaError;
-use crate::error::{Chain, Source, StoreError};
+use crate::error::{Source, StoreError};
+use crate::telemetry::unit::{self, End};
 
 /// Media type of problems (RFC 9457).
 pub const PROBLEM: &str = "application/problem+json";
@@ -299,15 +300,14 @@ impl ApiError {
         }
     }
 
-    pub(super) fn log(&self) {
-        let code = self.0.code.as_str();
-        let status = self.0.status.as_u16();
-        let meta = self.0.meta.as_ref().map(|meta| meta.code);
+    /// How the request ended.
+    pub(super) fn line(&self) -> End {
+        if let Some(meta) = &self.0.meta {
+            unit::refused(meta.code);
+        }
         match &self.0.source {
-            Some(source) => {
-                tracing::error!(code, status, meta, error = %Chain(source.as_ref()), "request failed");
-            }
-            None => tracing::info!(code, status, meta, "request refused"),
+            Some(source) => End::failed(&self.0.code, source.as_ref()),
+            None => End { outcome: Some(self.0.code.clone()), ..End::well() },
         }
     }
 
@@ -317,6 +317,8 @@ impl ApiError {
     /// Never: the headers are valid.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
+        // What Meta refused for good is an answer like any other, and the request's line says which.
+        unit::outcome(self.0.code.clone());
         let mut response = json(self.0.status, &self.problem());
         let headers = response.headers_mut();
         headers.insert("content-type", PROBLEM.parse().expect("a valid header"));

@@ -3,12 +3,14 @@
 
 use std::io::Write as _;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
+
+use super::unit::Counts;
 
 /// Everything that is counted, by the name that `template.yaml` watches.
 ///
@@ -78,6 +80,102 @@ pub mod metric {
         MEDIA_DELAYED,
         MEDIA_LOST,
     ];
+}
+
+/// What is counted or measured of a unit of work, beside what rings: [`super::unit`] writes it into the unit's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// Its name in CloudWatch.
+    pub name: &'static str,
+    /// CloudWatch's unit: `Count` or `Milliseconds`.
+    pub unit: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// Everything that is measured. None of it rings by itself.
+pub mod measure {
+    use super::Measure;
+
+    const fn count(name: &'static str, meaning: &'static str) -> Measure {
+        Measure { name, unit: "Count", meaning }
+    }
+
+    /// Customers' messages.
+    pub const RECEIVED: Measure = count(
+        "MessagesReceived",
+        "Messages that customers wrote, as ingest recorded them; not repetitions, histories and replays.",
+    );
+    /// Statuses.
+    pub const STATUSES: Measure =
+        count("StatusesReceived", "Statuses of sent messages, repetitions included.");
+    /// How long until it is recorded.
+    pub const STORED_AGE: Measure = Measure {
+        name: "StoredAge",
+        unit: "Milliseconds",
+        meaning: "From Meta's time of a customer's message, which has whole seconds, until it is recorded.",
+    };
+    /// Automatic answers.
+    pub const ANSWERED: Measure = count("MessagesAnswered", "Customers' messages that the bot answered.");
+    /// Everything that Meta took.
+    pub const SENT: Measure =
+        count("MessagesSent", "Messages that Meta took: answers, and those of the partner's software.");
+    /// What Meta did not deliver.
+    pub const FAILED: Measure = count(
+        "MessagesFailed",
+        "Messages that Meta refused, at once or by a status; in sum, and by `failedCode`.",
+    );
+    /// The window.
+    pub const WINDOW_CLOSED: Measure =
+        count("WindowClosed", "Messages that were not sent because the customer's 24 hours were over.");
+    /// Started processes.
+    pub const COLD_STARTS: Measure = count("ColdStarts", "Processes of functions that were started.");
+
+    /// All of them.
+    pub const ALL: [Measure; 8] =
+        [RECEIVED, STATUSES, STORED_AGE, ANSWERED, SENT, FAILED, WINDOW_CLOSED, COLD_STARTS];
+}
+
+/// The dimension of [`measure::FAILED`].
+pub const FAILED_CODE: &str = "failedCode";
+
+/// Puts what was counted into a unit's line. Gives further lines where messages failed by several codes: a line has one
+/// value of a dimension.
+pub(super) fn embedded(namespace: &str, counts: &Counts, line: &mut Map<String, Value>) -> Vec<Value> {
+    let mut failed = counts.failed.iter();
+    let first = failed.next();
+    let measures = measure::ALL.iter().filter(|measure| counts.values.contains_key(measure.name));
+    let declared: Vec<Value> = measures.map(|it| json!({"Name": it.name, "Unit": it.unit})).collect();
+    let mut directives = Vec::new();
+    if !declared.is_empty() {
+        directives.push(json!({"Namespace": namespace, "Dimensions": [[]], "Metrics": declared}));
+    }
+    for (name, values) in &counts.values {
+        let value = if let [one] = values[..] { json!(one) } else { json!(values) };
+        line.insert(name.clone(), value);
+    }
+    if let Some((code, count)) = first {
+        directives.push(by_code(namespace));
+        line.insert(FAILED_CODE.into(), code.as_str().into());
+        line.insert(measure::FAILED.name.into(), (*count).into());
+    }
+    if directives.is_empty() {
+        return Vec::new();
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    line.insert("_aws".into(), json!({"Timestamp": now, "CloudWatchMetrics": directives}));
+    let further = failed.map(|(code, count)| {
+        json!({
+            "_aws": {"Timestamp": now, "CloudWatchMetrics": [by_code(namespace)]},
+            FAILED_CODE: code, measure::FAILED.name: count,
+        })
+    });
+    further.collect()
+}
+
+fn by_code(namespace: &str) -> Value {
+    let metrics = [json!({"Name": measure::FAILED.name, "Unit": measure::FAILED.unit})];
+    json!({"Namespace": namespace, "Dimensions": [[], [FAILED_CODE]], "Metrics": metrics})
 }
 
 /// Writes a line for each event that has a field `metric`.

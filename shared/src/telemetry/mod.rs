@@ -1,6 +1,10 @@
 //! Logs: one JSON object per line on standard output, which Lambda hands to CloudWatch.
 
+pub mod fields;
+mod lines;
 mod metrics;
+mod traces;
+pub mod unit;
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -10,7 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config;
 
-pub use metrics::metric;
+pub use metrics::{FAILED_CODE, Measure, measure, metric};
+pub use traces::TraceHeader;
 
 /// Crates that at finer levels log addresses with their query, payloads or signing input. They stay at
 /// `INFO` whatever `LOG_LEVEL` says, so that turning it up for a look shows no secret.
@@ -22,31 +27,40 @@ const TALKATIVE: [&str; 8] = ["aws_", "h2", "hyper", "lambda_", "reqwest", "rust
 pub fn init() {
     let level = config::optional("LOG_LEVEL").and_then(|level| level.parse().ok());
     let namespace = config::optional("METRICS_NAMESPACE").unwrap_or_else(|| "Switchboard".to_owned());
-    let subscriber = subscriber(level.unwrap_or(LevelFilter::INFO), namespace, std::io::stdout);
+    let daemon = config::optional("AWS_XRAY_DAEMON_ADDRESS");
+    let level = level.unwrap_or(LevelFilter::INFO);
+    let subscriber = subscriber(level, namespace, daemon.as_deref(), std::io::stdout);
     // An error means that a subscriber is set already, as in tests that share a process.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        unit::started();
+    }
 }
 
-/// The current span is written too: the runtime's span carries the request id. The filter is a plain
-/// list of prefixes; `EnvFilter` would link 1.5 MB of regular expressions.
-fn subscriber<W>(level: LevelFilter, namespace: String, writer: W) -> impl Subscriber + Send + Sync
+/// The filter is a plain list of prefixes; `EnvFilter` would link 1.5 MB of regular expressions.
+fn subscriber<W>(
+    level: LevelFilter,
+    namespace: String,
+    daemon: Option<&str>,
+    writer: W,
+) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
 {
     let quieter = level.min(LevelFilter::INFO);
-    let filter = Targets::new().with_default(level).with_targets(TALKATIVE.map(|target| (target, quieter)));
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_ansi(false)
-        .with_writer(writer.clone());
+    let filter = Targets::new()
+        .with_default(level)
+        .with_targets(TALKATIVE.map(|target| (target, quieter)))
+        // Units carry what is measured, whatever `LOG_LEVEL` silences, and are written within the runtime's span.
+        .with_target(unit::TARGET, LevelFilter::INFO)
+        .with_target("lambda_runtime", LevelFilter::INFO);
+    let lines = lines::Lines { namespace: namespace.clone(), writer: writer.clone() };
     let metrics = metrics::Metrics { namespace, writer };
+    let traces = daemon.and_then(traces::Traces::to);
     // A metric is counted whatever `LOG_LEVEL` silences.
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .with(metrics.with_filter(LevelFilter::INFO))
+        .with(traces.with_filter(Targets::new().with_target(unit::TARGET, LevelFilter::INFO)))
 }
 
 #[cfg(test)]
@@ -66,9 +80,14 @@ pub(crate) mod testing {
     impl Lines {
         /// From now on, until the guard is dropped.
         pub(crate) fn listen(level: LevelFilter) -> (Self, DefaultGuard) {
+            Self::listen_with(level, None)
+        }
+
+        /// The same, with the segments sent to this daemon.
+        pub(crate) fn listen_with(level: LevelFilter, daemon: Option<&str>) -> (Self, DefaultGuard) {
             let lines = Self::default();
             let writer = lines.clone();
-            let subscriber = subscriber(level, "Test".to_owned(), move || writer.clone());
+            let subscriber = subscriber(level, "Test".to_owned(), daemon, move || writer.clone());
             (lines, tracing::subscriber::set_default(subscriber))
         }
 
@@ -120,7 +139,7 @@ mod tests {
             (&line["message"], &line["wamid"], &line["level"]),
             (&"sent".into(), &"wamid.X".into(), &"INFO".into())
         );
-        assert_eq!(line["span"]["requestId"], "r-1");
+        assert_eq!(line["requestId"], "r-1");
         assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     }
 

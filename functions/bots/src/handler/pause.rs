@@ -12,6 +12,7 @@ use shared::http::{
     ApiError, Members, Response, StatusCode, json as answer, numbers_of, path_parameter, query_parameter,
 };
 use shared::ports::Clock;
+use shared::telemetry::unit;
 
 use super::Records;
 
@@ -70,7 +71,8 @@ async fn change(
     if items.is_empty() {
         return Err(unknown());
     }
-    tracing::info!(bot.id = %bot, conversations = items.len(), paused = until.is_some(), "a person decided");
+    unit::number("conversations", items.len());
+    unit::outcome(if until.is_some() { "paused" } else { "resumed" });
     Ok(answer(StatusCode::OK, &Pauses { items }))
 }
 

@@ -147,7 +147,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Desk<'_, S, K, G, C> {
         match note(self.store, &told, self.clock.now()).await {
             Ok(it) => it,
             Err(error) => {
-                tracing::warn!(template.id = %it.id, error = %Chain(&error), "a template's record lags");
+                tracing::warn!(templateId = %it.id, error = %Chain(&error), "a template's record lags");
                 self.ask_for_sync(&it.waba_id).await;
                 let mut it = it;
                 facts.iter().for_each(|(source, fact)| {

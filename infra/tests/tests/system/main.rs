@@ -17,6 +17,7 @@ mod drift;
 mod exchange;
 mod large;
 mod media;
+mod observability;
 mod onboarding;
 mod openapi;
 mod outages;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         bots::cases(),
         customers::cases(),
         media::cases(),
+        observability::cases(),
         sending::cases(),
         templates::cases(),
         outside::cases(),

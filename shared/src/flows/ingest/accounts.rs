@@ -10,7 +10,7 @@ use crate::domain::offboarding::Offboarding;
 use crate::domain::webhook::Piece;
 use crate::error::StoreError;
 use crate::ports::{Clock, SendFetches, SendInbound, SendNudges};
-use crate::telemetry::metric;
+use crate::telemetry::{metric, unit};
 
 use super::{Ingest, Records};
 
@@ -38,9 +38,10 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
     async fn note(&self, client: &Client, noted: Noted) -> Result<(), StoreError> {
         let id = &client.phone_number_id;
         let aspect = noted.aspect();
-        tracing::info!(client.id = %id, aspect, "an event of the account");
+        unit::client(&id);
+        tracing::debug!(clientId = %id, aspect, "an event of the account");
         if client.account.get(&aspect) != Some(&noted) && is_trouble(&noted.change) {
-            tracing::warn!(metric = metric::ACCOUNT_TROUBLE, client.id = %id, aspect, "Meta stops or threatens a client");
+            tracing::warn!(metric = metric::ACCOUNT_TROUBLE, clientId = %id, aspect, "Meta stops or threatens a client");
         }
         let now = self.clock.now();
         let Some(client) = self.store.note_account(id, &noted, now).await? else { return Ok(()) };

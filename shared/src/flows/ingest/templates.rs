@@ -28,7 +28,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
         let (id, name, language) = (&event.id, &event.name, event.language.as_str());
         let told = Told { waba: &waba, id, name, language, at, facts: &event.facts };
         let template = note(self.store, &told, now).await?;
-        tracing::info!(waba.id = %waba, template.id = %id, field, "an event of a template");
+        tracing::debug!(wabaId = %waba, templateId = %id, field, "an event of a template");
         // Also at a repetition: the first may have died here.
         if template.content.is_none() || field == "message_template_components_update" {
             self.store.request_sync(&waba, now).await?;

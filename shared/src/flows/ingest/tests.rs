@@ -1,6 +1,7 @@
 //! One test for each rule of recording.
 
 use serde_json::json;
+use tracing::level_filters::LevelFilter;
 
 use super::*;
 use crate::domain::client::PauseReason;
@@ -10,6 +11,7 @@ use crate::domain::parcel::pack;
 use crate::flows::stored_bytes;
 use crate::flows::testing::{CUSTOMER, Process, bot, message, parcel, status, text, until_due, webhook};
 use crate::ports::{ReadConversations, RecordSends, SendOutcome};
+use crate::telemetry::testing::Lines;
 use crate::testing::{Fault, World};
 
 /// A client whose webhooks come in.
@@ -101,6 +103,34 @@ async fn a_client_receives_once_a_webhook_with_its_number_came_and_not_by_an_acc
     let again = Client { signed_up_at: inbox.world.clock.now(), ..known() };
     assert!(!again.receives());
     assert!(known().receives());
+}
+
+/// The line of one webhook.
+async fn line_of(inbox: &Inbox, value: Value) -> Value {
+    let (lines, _listening) = Lines::listen(LevelFilter::INFO);
+    unit::run("message", None, inbox.receive(value), |_| Some(unit::End::well())).await.unwrap();
+    lines.all().pop().unwrap()
+}
+
+#[tokio::test]
+async fn a_message_is_counted_once_with_its_age_and_a_status_with_what_failed() {
+    let inbox = Inbox::new().await;
+    let written = json!({"messages": [inbox.text("wamid.A"), inbox.text("wamid.B")]});
+    inbox.world.clock.advance(Duration::from_millis(1500));
+    let line = line_of(&inbox, written.clone()).await;
+    assert_eq!((&line["MessagesReceived"], &line["wamid"]), (&json!(2), &json!("wamid.A wamid.B")));
+    assert_eq!(line["StoredAge"].as_array().unwrap().len(), 2);
+    assert!(line["StoredAge"][0].as_u64().unwrap() >= 1500, "{line}");
+    assert_eq!((&line["clientId"], &line["botId"]), (&json!(inbox.client.phone_number_id), &json!(bot())));
+    let again = line_of(&inbox, written).await;
+    assert_eq!((again.get("MessagesReceived"), &again["wamid"]), (None, &line["wamid"]));
+
+    let failed = json!({"id": "wamid.OUT", "status": "failed", "timestamp": "1795262400",
+        "errors": [{"code": 131_026, "title": "Message undeliverable"}], "recipient_id": CUSTOMER});
+    let line = line_of(&inbox, json!({"statuses": [failed]})).await;
+    assert_eq!((&line["failedCode"], &line["MessagesFailed"]), (&json!("131026"), &json!(1)));
+    assert_eq!((&line["wamid"], &line["StatusesReceived"]), (&json!("wamid.OUT"), &json!(1)));
+    assert!(!line.to_string().contains(CUSTOMER), "{line}");
 }
 
 #[tokio::test]

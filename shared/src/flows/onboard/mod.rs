@@ -164,7 +164,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let result = tokio::time::timeout(TIME, self.go_on(&mut onboarding, &owner)).await;
         self.store.release_onboarding(id, &owner).await?;
         result.unwrap_or_else(|_| {
-            tracing::warn!(onboarding.id = %id, "out of time: the schedule continues");
+            tracing::warn!(onboardingId = %id, "out of time: the schedule continues");
             Ok(())
         })
     }
@@ -182,7 +182,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
                 break;
             }
             if let Err(error) = self.run(id).await {
-                tracing::error!(onboarding.id = %id, error = %crate::error::Chain(&error), "onboarding not continued");
+                tracing::error!(onboardingId = %id, error = %crate::error::Chain(&error), "onboarding not continued");
             }
         }
         Ok(due.len())
@@ -223,7 +223,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let now = self.clock.now();
         let goes_on = match outcome {
             Ok(()) => {
-                tracing::info!(onboarding.id = %onboarding.id, bot.id = %onboarding.bot_id, ?step, "step done");
+                tracing::debug!(onboardingId = %onboarding.id, botId = %onboarding.bot_id, ?step, "step done");
                 true
             }
             Err(Stop::Failed(cause)) => {
@@ -237,7 +237,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
 
     fn fail(&self, step: Step, onboarding: &mut Onboarding, now: Timestamp, cause: Cause) {
         let meta = cause.meta.as_ref().map(|m| m.code);
-        tracing::warn!(onboarding.id = %onboarding.id, bot.id = %onboarding.bot_id, ?step, cause = %cause.code, meta, "step failed");
+        tracing::warn!(onboardingId = %onboarding.id, botId = %onboarding.bot_id, ?step, cause = %cause.code, metaCode = meta, "step failed");
         let wrong_pin = cause.code == causes::PIN_MISMATCH;
         onboarding.fail(step, now, cause, self.settings.retry);
         if wrong_pin {
@@ -250,7 +250,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
     async fn save(&self, onboarding: &Onboarding, owner: &str) -> Result<bool, StoreError> {
         let saved = self.store.save_onboarding(onboarding, owner).await?;
         if !saved {
-            tracing::warn!(onboarding.id = %onboarding.id, "lease lost: another run continues");
+            tracing::warn!(onboardingId = %onboarding.id, "lease lost: another run continues");
         }
         Ok(saved)
     }

@@ -184,7 +184,7 @@ where
                 match result {
                     Ok(()) => kept.push(letter),
                     Err(error) => {
-                        tracing::error!(letter.id = %letter.id, error = %Chain(&error), "a dead letter stays");
+                        tracing::error!(letterId = %letter.id, error = %Chain(&error), "a dead letter stays");
                         failed = Some(error);
                     }
                 }
@@ -306,7 +306,7 @@ where
             match result {
                 Ok(letter) => letters.push((id, letter)),
                 Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(quarantine.id = %id, error = %Chain(&error), "an archived letter is damaged");
+                    tracing::error!(quarantineId = %id, error = %Chain(&error), "an archived letter is damaged");
                     damaged += 1;
                 }
                 Err(error) => return Err(error),

@@ -73,6 +73,18 @@ pub enum Job {
     Replay(Box<ReplayRequest>),
 }
 
+impl Job {
+    /// As it is asked for.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ArchiveDeadLetters(_) => "archive-dead-letters",
+            Self::Redrive(_) => "redrive",
+            Self::Replay(_) => "replay",
+        }
+    }
+}
+
 /// Why a job did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {

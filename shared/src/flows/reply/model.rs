@@ -61,7 +61,7 @@ where
         let wanted = bot.settings.model.as_ref();
         self.model.model(wanted).or_else(|| {
             let model = self.model.model(None)?;
-            tracing::warn!(bot.id = %bot.id, model = wanted.map(AsRef::as_ref), instead = %model.name, "the bot's model is not configured any more");
+            tracing::warn!(botId = %bot.id, model = wanted.map(AsRef::as_ref), instead = %model.name, "the bot's model is not configured any more");
             Some(model)
         })
     }
@@ -71,7 +71,7 @@ where
     async fn is_used_up(&self, bot: &Bot, model: &Model) -> Result<bool, StoreError> {
         let Some(budget) = bot.settings.monthly_budget_usd else { return Ok(false) };
         if model.prices.is_none() {
-            tracing::warn!(bot.id = %bot.id, model = %model.name, "the bot has a budget, and its model no prices");
+            tracing::warn!(botId = %bot.id, model = %model.name, "the bot has a budget, and its model no prices");
             return Ok(true);
         }
         Ok(self.store().spent(&bot.id, &Month::of(self.now())).await? >= budget)
@@ -163,7 +163,7 @@ where
             && before < budget.micros()
             && sum >= budget
         {
-            tracing::warn!(metric = metric::BUDGET_USED_UP, bot.id = %bot.id, month = month.as_ref(), "the monthly budget is used up");
+            tracing::warn!(metric = metric::BUDGET_USED_UP, botId = %bot.id, month = month.as_ref(), "the monthly budget is used up");
         }
         Ok(())
     }

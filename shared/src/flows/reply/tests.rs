@@ -101,6 +101,21 @@ async fn a_message_is_answered_once_however_often_it_is_nudged() {
 }
 
 #[tokio::test]
+async fn an_answer_is_told_in_one_line_with_question_and_answer_by_their_ids() {
+    let chat = Chat::with("wamid.A").await;
+    let (lines, _listening) = Lines::listen(LevelFilter::INFO);
+    unit::run("message", None, chat.nudge("wamid.A"), |_| Some(unit::End::well())).await.unwrap();
+    let lines = lines.all();
+    let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+    let sent = message(&chat.world, own("wamid.A").as_ref()).wamid.unwrap();
+    assert_eq!(line["wamid"], format!("wamid.A {sent}"));
+    assert_eq!((&line["messageId"], &line["outcome"]), (&json!(own("wamid.A")), &json!("answered")));
+    assert_eq!((&line["botId"], &line["clientId"]), (&json!(bot()), &json!(chat.client.phone_number_id)));
+    assert_eq!((&line["MessagesAnswered"], &line["MessagesSent"]), (&json!(1), &json!(1)));
+    assert!(!line.to_string().contains("Hello"), "{line}");
+}
+
+#[tokio::test]
 async fn a_nudge_for_an_unknown_message_does_nothing() {
     let chat = Chat::new().await;
     chat.nudge("wamid.UNKNOWN").await.unwrap();

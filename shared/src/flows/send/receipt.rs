@@ -10,6 +10,7 @@ use crate::error::{Chain, GraphError, StoreError};
 use crate::flows::pace::Held;
 use crate::flows::tokens::Opened;
 use crate::ports::{Clock, MessageGraph, Seal, TokenGraph};
+use crate::telemetry::unit;
 
 /// How a read receipt ended.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ where
             Ok(()) => Ok(Receipt::Given),
             Err(GraphError::Refused(error)) => self.receipt_refused(client, &token, error).await,
             Err(error) => {
-                tracing::warn!(client.id = %client.phone_number_id, error = %Chain(&error), "no answer to a read receipt");
+                tracing::warn!(clientId = %client.phone_number_id, error = %Chain(&error), "no answer to a read receipt");
                 Ok(Receipt::NotGiven { pause: SOON, error: None })
             }
         }
@@ -77,7 +78,8 @@ where
         token: &Opened,
         error: MetaError,
     ) -> Result<Receipt, StoreError> {
-        tracing::warn!(client.id = %client.phone_number_id, meta = error.code, trace = error.fbtrace_id, "Meta refused a read receipt");
+        unit::refused(error.code);
+        tracing::warn!(clientId = %client.phone_number_id, metaCode = error.code, fbtraceId = error.fbtrace_id, "Meta refused a read receipt");
         match error.remedy() {
             Remedy::Retry { .. } => Ok(Receipt::NotGiven { pause: SOON, error: Some(error) }),
             Remedy::SlowDown { scope, pause } => {

@@ -77,7 +77,7 @@ impl<S: Records, K: Seal, G: TemplateGraph, C: Clock> Syncing<'_, S, K, G, C> {
                 break;
             }
             if let Err(error) = self.until(waba, end).await {
-                tracing::error!(waba.id = %waba, error = %Chain(&error), "the account's templates were not read");
+                tracing::error!(wabaId = %waba, error = %Chain(&error), "the account's templates were not read");
             }
         }
         Ok(due.len())
@@ -213,9 +213,9 @@ fn failed(waba: &WabaId, state: &mut SyncState, round: Round, error: GraphError)
     let is_refused = error.refusal().is_some_and(|e| e.remedy() == Remedy::Never);
     state.round = Some(round).filter(|it| it.cursor.is_some() && !is_refused);
     if state.failures == ALARM_AFTER {
-        tracing::warn!(metric = metric::TEMPLATES_STALE, waba.id = %waba, "an account's templates cannot be read");
+        tracing::warn!(metric = metric::TEMPLATES_STALE, wabaId = %waba, "an account's templates cannot be read");
     }
-    tracing::warn!(waba.id = %waba, failures = state.failures, error = %Chain(&error), "a page of templates was not read");
+    tracing::warn!(wabaId = %waba, failures = state.failures, error = %Chain(&error), "a page of templates was not read");
     Synced::Failed(error)
 }
 

@@ -133,9 +133,9 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             match tokio::time::timeout(TIME, self.run(id)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(grant.id = %id, error = %Chain(&error), "a token was not looked after");
+                    tracing::error!(grantId = %id, error = %Chain(&error), "a token was not looked after");
                 }
-                Err(_) => tracing::warn!(grant.id = %id, "out of time: the token is looked after later"),
+                Err(_) => tracing::warn!(grantId = %id, "out of time: the token is looked after later"),
             }
         }
         Ok(due.len())
@@ -148,7 +148,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         let version = grant.token_version;
         let found = self.look_after(grant).await?;
         if !self.store.save_care(&found, version, claim).await? {
-            tracing::info!(grant.id = %id, "a new signup or another copy was faster");
+            tracing::info!(grantId = %id, "a new signup or another copy was faster");
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             Ok(_) if grant.dead_since.is_some() => self.replace(grant).await,
             Ok(_) => self.doubt(grant, &token).await,
             Err(error) => {
-                tracing::warn!(grant.id = %grant.id, error = %Chain(&error), "Meta told nothing of a token");
+                tracing::warn!(grantId = %grant.id, error = %Chain(&error), "Meta told nothing of a token");
                 Ok(Grant { care_at: Some(now + SOON), ..grant })
             }
         }
@@ -214,9 +214,9 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         let (failures, reasons) = (grant.care.failures, reasons.join("; "));
         let expires_at = grant.token_expires_at;
         if failures >= ALARM_AFTER {
-            tracing::warn!(metric = metric::TOKEN_RENEWAL_FAILED, grant.id = %grant.id, bot.id = %grant.bot_id, failures, ?expires_at, reasons, "a client's token cannot be renewed");
+            tracing::warn!(metric = metric::TOKEN_RENEWAL_FAILED, grantId = %grant.id, botId = %grant.bot_id, failures, expiresAt = ?expires_at, reasons, "a client's token cannot be renewed");
         } else {
-            tracing::warn!(grant.id = %grant.id, failures, ?expires_at, reasons, "a token was not renewed");
+            tracing::warn!(grantId = %grant.id, failures, expiresAt = ?expires_at, reasons, "a token was not renewed");
         }
     }
 
@@ -231,13 +231,13 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         let Some(waba) = grant.waba_ids.first() else { return Ok(Some(None)) };
         match self.graph.account(waba, token).await {
             Ok(_) => {
-                tracing::info!(grant.id = %grant.id, version = grant.token_version, "the new token works");
+                tracing::info!(grantId = %grant.id, version = grant.token_version, "the new token works");
                 Ok(Some(None))
             }
             Err(GraphError::Refused(meta)) => {
                 let old = self.open(&grant.id, &previous.token).await?;
                 let is_better = self.graph.account(waba, &old).await.is_ok();
-                tracing::warn!(grant.id = %grant.id, meta.code, is_better, "the new token is refused");
+                tracing::warn!(grantId = %grant.id, metaCode = meta.code, isBetter = is_better, "the new token is refused");
                 Ok(if is_better { None } else { Some(None) })
             }
             Err(_) => Ok(Some(Some(previous.clone()))),
@@ -246,7 +246,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
 
     async fn roll_back(&self, grant: Grant, previous: Previous) -> Result<Grant, StoreError> {
         let now = self.clock.now();
-        tracing::warn!(grant.id = %grant.id, version = grant.token_version, "the token before is used again");
+        tracing::warn!(grantId = %grant.id, version = grant.token_version, "the token before is used again");
         Ok(Grant {
             token_expires_at: previous.expires_at,
             token: Some(previous.token),
@@ -271,7 +271,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             (Trial::Works, _) => grant.care.refused_at = None,
             (Trial::Unknown, _) => {}
         }
-        tracing::warn!(grant.id = %grant.id, refused_at = ?grant.care.refused_at, "Meta doubts a token");
+        tracing::warn!(grantId = %grant.id, refusedAt = ?grant.care.refused_at, "Meta doubts a token");
         Ok(Grant { care_at: Some(now + PROOF_AFTER), ..grant })
     }
 
@@ -318,7 +318,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         }
         if is_news && is_ours {
             let reasons = reasons.join("; ");
-            tracing::error!(metric = metric::TOKEN_DEAD, grant.id = %grant.id, bot.id = %grant.bot_id, reasons, "Meta does not take the client's token any more");
+            tracing::error!(metric = metric::TOKEN_DEAD, grantId = %grant.id, botId = %grant.bot_id, reasons, "Meta does not take the client's token any more");
         }
         Ok(Grant { care_at: Some(now + LOOK_EVERY), updated_at: now, ..grant })
     }
@@ -330,7 +330,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             return Ok(Grant { care_at: Some(now + SOON), ..grant });
         };
         self.set_reconnect(&grant, None).await?;
-        tracing::warn!(grant.id = %grant.id, "a token that was taken for dead works");
+        tracing::warn!(grantId = %grant.id, "a token that was taken for dead works");
         Ok(Grant {
             token_version: grant.token_version + 1,
             dead_since: None,
@@ -346,7 +346,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         let expires_at = grant.token_expires_at;
         let previous = grant.token.filter(|_| is_alive).map(|token| Previous { token, expires_at });
         let version = grant.token_version + 1;
-        tracing::info!(grant.id = %grant.id, version, expires_at = ?renewed.facts.expires_at, "a token was renewed");
+        tracing::info!(grantId = %grant.id, version, expiresAt = ?renewed.facts.expires_at, "a token was renewed");
         Ok(Grant {
             previous,
             token: Some(sealed),
@@ -428,7 +428,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
     /// Tells the partner that a client's token ends: an event of each account, once, and the alarm.
     async fn tell(&self, grant: &Grant, days: u32) -> Result<(), StoreError> {
         let expires_at = grant.token_expires_at;
-        tracing::warn!(metric = metric::TOKEN_EXPIRING, grant.id = %grant.id, bot.id = %grant.bot_id, days, ?expires_at, "a client's token ends soon");
+        tracing::warn!(metric = metric::TOKEN_EXPIRING, grantId = %grant.id, botId = %grant.bot_id, days, expiresAt = ?expires_at, "a client's token ends soon");
         for waba in &grant.waba_ids {
             let told = json!({"grantId": grant.id, "botId": grant.bot_id, "businessId": grant.business_id,
                 "wabaId": waba, "tokenVersion": grant.token_version, "expiresAt": expires_at, "days": days});

@@ -37,14 +37,14 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         match self.renew_system_token(&token, &facts).await {
             Ok(Renewed { token, facts }) => {
                 self.vault.replace_system_token(&token).await?;
-                tracing::info!(expires_at = ?facts.expires_at, "the system user's token was renewed");
+                tracing::info!(expiresAt = ?facts.expires_at, "the system user's token was renewed");
                 Ok(())
             }
             Err(reason) => {
                 let expires_at = facts.expires_at;
                 tracing::warn!(
                     metric = metric::TOKEN_RENEWAL_FAILED,
-                    ?expires_at,
+                    expiresAt = ?expires_at,
                     reason,
                     "the system user's token cannot be renewed"
                 );
@@ -86,7 +86,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         tracing::warn!(
             metric = metric::TOKEN_EXPIRING,
             days,
-            ?expires_at,
+            expiresAt = ?expires_at,
             "the system user's token ends soon"
         );
         let Some(partner) = &self.settings.partner else { return Ok(()) };

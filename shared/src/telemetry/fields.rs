@@ -1,0 +1,92 @@
+//! The fields of a log line. The list is closed: what is not on it is not written, so that nobody's words come
+//! into a log because somebody logged one value more.
+
+/// Each field with what it says. `docs/observability.md` shows this list; a test compares the two.
+pub const FIELDS: &[(&str, &str)] = &[
+    // Of every line.
+    ("timestamp", "When the line was written."),
+    ("level", "`ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`."),
+    ("target", "The module that wrote it; `unit` for the line of a unit of work."),
+    ("message", "What happened, in fixed words."),
+    ("requestId", "Lambda's id of the invocation."),
+    ("traceId", "X-Ray's id of the trace: of the message that came by a queue, else of the invocation."),
+    ("droppedField", "The name of a field that is not on this list. Its value is not written."),
+    // Of a unit of work.
+    (
+        "unit",
+        "`request`, `message` (of a queue), `job` (of a schedule or an operator) or `start` (of a process).",
+    ),
+    ("function", "The function's name in AWS."),
+    ("route", "Of a request: method and path of the route, with the names of its parameters."),
+    ("job", "Of a job: its name."),
+    ("outcome", "How it ended, in a stable word: see below."),
+    ("status", "Of a request: the HTTP status. Also that of a model's answer."),
+    ("durationMs", "How long it took, in milliseconds."),
+    ("tries", "Of a message: how often the queue has handed it out."),
+    ("apiRequestId", "Of a request: the id that the caller has in the header `apigw-requestid`."),
+    ("messages", "How many messages: of a webhook all of them, of an erasure those erased."),
+    ("statuses", "Of a webhook: how many statuses."),
+    ("other", "Of a webhook: how many other elements."),
+    ("quarantined", "Of a webhook: how many elements nobody understood."),
+    ("events", "Of an erasure: how many events."),
+    ("ageMs", "Of a webhook: how long ago it was received, in milliseconds."),
+    ("conversations", "Of a pause: how many conversations."),
+    ("result", "Of a job of `Recovery`: its numbers, in words."),
+    ("metaCode", "The code of Meta's refusal."),
+    ("failedCode", "The same as text, as the dimension of `MessagesFailed`; rare codes are `other`."),
+    ("error", "What went wrong, with its causes; never the words of a person."),
+    // Whom and what it is about. A unit that was about several has all of them, separated by spaces.
+    ("botId", "The bot."),
+    ("clientId", "The client's phone number id: Meta's id of the number, not the number."),
+    ("wamid", "Meta's id of a message, received or sent."),
+    ("messageId", "Our id of a sent message (`msg_…`, `ans_…`)."),
+    ("queueMessageId", "SQS's id of a message."),
+    ("grantId", "The grant."),
+    ("wabaId", "The WhatsApp account."),
+    ("templateId", "The message template."),
+    ("mediaId", "The file."),
+    ("onboardingId", "The onboarding."),
+    ("offboardingId", "The off-boarding."),
+    ("quarantineId", "What is kept in quarantine, by its hash."),
+    ("letterId", "The dead letter, by its id in SQS."),
+    ("id", "A record that cannot be replayed."),
+    ("fbtraceId", "Meta's id of a refused call, for Meta's support."),
+    // What single steps tell.
+    ("metric", "What is counted, by the metric's name."),
+    ("count", "How often."),
+    ("reason", "Why, in a stable word."),
+    ("reasons", "The same, several."),
+    ("cause", "Why a step of an onboarding failed, by its code."),
+    ("why", "Why a file was not fetched."),
+    ("problem", "What keeps an off-boarding or a repair from its end."),
+    ("step", "The step of an onboarding or off-boarding."),
+    ("how", "How a step ended."),
+    ("state", "The state of a file."),
+    ("saved", "Whether the state of a file was saved, or another copy was faster."),
+    ("attempts", "How often something was tried."),
+    ("failures", "How often something failed in a row."),
+    ("elements", "How many elements of a webhook."),
+    ("portions", "In how many parts a long history goes back."),
+    ("bytes", "How many bytes."),
+    ("queue", "The queue."),
+    ("aspect", "Which aspect of an account an event is about."),
+    ("field", "Which field of the webhooks an event came in."),
+    ("drift", "What of a client is not as it was made."),
+    ("found", "What was found instead, in our words."),
+    ("version", "The version of a token, of settings or of the Graph API."),
+    ("expiresAt", "When a token ends."),
+    ("days", "In how many days."),
+    ("refusedAt", "When Meta refused a token."),
+    ("isBetter", "Whether the token before is used again."),
+    ("model", "The language model, by its name in the settings."),
+    ("instead", "The model that is asked instead."),
+    ("month", "The month of a budget."),
+    ("limit", "Which limit of Meta's."),
+    ("percent", "How much of it is used up."),
+];
+
+/// Whether a field may be written.
+#[must_use]
+pub fn is_allowed(name: &str) -> bool {
+    FIELDS.iter().any(|(allowed, _)| *allowed == name)
+}
