@@ -64,7 +64,7 @@ impl StoreError {
 /// A call to the Graph API did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
-    /// Nothing was sent: name, connection or TLS failed. Safe to repeat.
+    /// Nothing was done: name, connection or TLS failed, or Meta does not take our own app's secret. Safe to repeat.
     #[error("the Graph API was not reached")]
     NotSent(#[source] Source),
     /// Sent, but no usable answer came: whether Meta acted is unknown.

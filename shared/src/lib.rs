@@ -11,6 +11,7 @@ pub mod domain;
 pub mod error;
 pub mod flows;
 pub mod http;
+pub mod kept;
 pub mod ports;
 pub mod queue;
 pub mod telemetry;

@@ -9,13 +9,14 @@ use shared::adapters::dynamo::Tables;
 use shared::adapters::files::Files;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
-use shared::adapters::secrets::Secrets;
+use shared::adapters::secrets::{OneSecret, Secrets};
 use shared::adapters::sqs::MediaQueue;
 use shared::adapters::system::SystemClock;
 use shared::domain::secret::AppSecret;
 use shared::error::ConfigError;
 use shared::flows::media::{Fetching, Settings};
 use shared::flows::tokens::Tokens;
+use shared::kept::Kept;
 use shared::queue::Trigger;
 use shared::{config, telemetry};
 
@@ -32,7 +33,8 @@ async fn main() -> Result<(), Error> {
     let queue = MediaQueue::new(aws.sqs(), config::required("MEDIA_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
-    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
+    let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
     let settings = Settings {
         claim: config::seconds("CLAIM_SECONDS", 90)?,

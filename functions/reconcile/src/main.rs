@@ -7,12 +7,13 @@ use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
 use shared::adapters::graph::{Graph, GraphConfig, PartnerAccess};
 use shared::adapters::kms::Kms;
-use shared::adapters::secrets::Secrets;
+use shared::adapters::secrets::{OneSecret, Secrets};
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::{AccessToken, AppSecret};
 use shared::flows::onboard::{Partner, Settings};
 use shared::flows::reconcile::Reconcile;
 use shared::flows::tokens::Tokens;
+use shared::kept::Kept;
 use shared::{config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,7 +28,8 @@ async fn main() -> Result<(), Error> {
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
-    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
+    let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
     let (partner, access) = partner(&secrets).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), access)?)?;
     let settings = Settings {
@@ -59,8 +61,8 @@ async fn partner(secrets: &Secrets) -> Result<(Partner, Option<PartnerAccess>), 
         Some("tech_provider") => return Ok((Partner::TechProvider, None)),
         Some(_) => return Err("setting PARTNER_KIND must be solution_partner or tech_provider".into()),
     }
-    let system_user_token =
-        secrets.required::<AccessToken>(&config::required("SYSTEM_USER_TOKEN_ARN")?).await?;
+    let system_user_token = OneSecret::new(secrets, config::required("SYSTEM_USER_TOKEN_ARN")?);
+    let system_user_token = Kept::<AccessToken>::read(system_user_token, SystemClock).await?;
     let access = PartnerAccess {
         business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
         credit_line_id: config::required("CREDIT_LINE_ID")?,

@@ -10,7 +10,7 @@ use shared::adapters::files::Files;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
 use shared::adapters::model::LanguageModels;
-use shared::adapters::secrets::Secrets;
+use shared::adapters::secrets::{OneSecret, Secrets};
 use shared::adapters::sqs::AnswersQueue;
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::{AppSecret, ModelKeys};
@@ -18,6 +18,7 @@ use shared::flows::pace::Pace;
 use shared::flows::reply::{Reply, Settings};
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
+use shared::kept::Kept;
 use shared::queue::Trigger;
 use shared::{config, telemetry};
 
@@ -38,7 +39,8 @@ async fn main() -> Result<(), Error> {
     let queue = AnswersQueue::new(aws.sqs(), config::required("ANSWERS_QUEUE_URL")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
-    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
+    let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
     let keys = secrets.get::<ModelKeys>(&config::required("MODEL_KEY_ARN")?).await?;
     let models = config::parsed_optional("MODELS")?.unwrap_or_default();

@@ -6,12 +6,13 @@ use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
 use shared::adapters::graph::{Graph, GraphConfig};
 use shared::adapters::kms::Kms;
-use shared::adapters::secrets::Secrets;
+use shared::adapters::secrets::{OneSecret, Secrets};
 use shared::adapters::system::{SystemClock, SystemRandom};
 use shared::domain::secret::AppSecret;
 use shared::flows::pace::Pace;
 use shared::flows::send::Sender;
 use shared::flows::tokens::Tokens;
+use shared::kept::Kept;
 use shared::{config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,7 +30,8 @@ async fn main() -> Result<(), Error> {
     store.warm_up().await;
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
-    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
+    let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), None)?)?;
     let send = handler::Send {
         sender: Sender {

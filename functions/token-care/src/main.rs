@@ -7,10 +7,11 @@ use shared::adapters::aws::Aws;
 use shared::adapters::dynamo::Tables;
 use shared::adapters::graph::{Graph, GraphConfig, PartnerAccess};
 use shared::adapters::kms::Kms;
-use shared::adapters::secrets::{Secrets, SystemToken};
+use shared::adapters::secrets::{OneSecret, Secrets, SystemToken};
 use shared::adapters::system::SystemClock;
-use shared::domain::secret::{AccessToken, AppSecret};
+use shared::domain::secret::AppSecret;
 use shared::flows::token_care::{Settings, TokenCare};
+use shared::kept::Kept;
 use shared::queue::Trigger;
 use shared::{config, telemetry};
 
@@ -24,7 +25,8 @@ async fn main() -> Result<(), Error> {
         .events(config::required("EVENTS_TABLE")?);
     let seal = Kms::new(aws.kms(), config::required("TOKEN_KEY_ID")?);
     let secrets = Secrets::new(aws.secrets());
-    let app_secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
+    let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
     let system_token_arn = config::required("SYSTEM_USER_TOKEN_ARN")?;
     let access = partner(&secrets, &system_token_arn).await?;
     let settings = Settings {
@@ -56,6 +58,6 @@ async fn partner(secrets: &Secrets, arn: &str) -> Result<Option<PartnerAccess>, 
     Ok(Some(PartnerAccess {
         business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
         credit_line_id: config::required("CREDIT_LINE_ID")?,
-        system_user_token: secrets.required::<AccessToken>(arn).await?,
+        system_user_token: Kept::read(OneSecret::new(secrets, arn.to_owned()), SystemClock).await?,
     }))
 }

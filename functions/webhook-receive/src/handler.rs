@@ -5,12 +5,13 @@ use lambda_http::{Body, Request};
 use shared::domain::secret::AppSecret;
 use shared::flows::receive::{ReceiveError, receive};
 use shared::http::{ApiError, Response, header};
+use shared::kept::Kept;
 use shared::ports::{Clock, SendInbound};
 
 pub(crate) async fn handle(
     queue: &impl SendInbound, // sqs:SendMessage on inbound
     clock: &impl Clock,
-    secret: &AppSecret,
+    secret: &Kept<AppSecret>, // secretsmanager:GetSecretValue on it, where nothing matches
     request: &Request,
 ) -> Result<Response<Body>, ApiError> {
     let signature = header(request, "x-hub-signature-256");

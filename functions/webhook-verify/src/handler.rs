@@ -4,14 +4,18 @@
 use lambda_http::{Body, Request};
 use shared::domain::secret::VerifyToken;
 use shared::http::{ApiError, Response, query_parameter};
+use shared::kept::Kept;
 
 /// A challenge is a number; this leaves room for longer ones.
 const LONGEST_CHALLENGE: usize = 200;
 
-pub(crate) fn handle(token: &VerifyToken, request: &Request) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn handle(
+    tokens: &Kept<VerifyToken>, // secretsmanager:GetSecretValue on the verify token
+    request: &Request,
+) -> Result<Response<Body>, ApiError> {
     let parameter = |name| query_parameter::<String>(request, name).ok().flatten();
     let given = parameter("hub.verify_token").unwrap_or_default();
-    if parameter("hub.mode").as_deref() != Some("subscribe") || !token.matches(&given) {
+    if parameter("hub.mode").as_deref() != Some("subscribe") || !is_ours(tokens, &given).await {
         return Err(ApiError::forbidden(
             "wrong_verify_token",
             "This is not the verification of our webhook.",
@@ -32,6 +36,12 @@ pub(crate) fn handle(token: &VerifyToken, request: &Request) -> Result<Response<
     Ok(response)
 }
 
+/// A word that does not match may be newer than ours.
+async fn is_ours(tokens: &Kept<VerifyToken>, given: &str) -> bool {
+    let known = tokens.get();
+    known.matches(given) || tokens.newer_than(&known).await.is_some_and(|newer| newer.matches(given))
+}
+
 /// It is sent back as it came: nothing that a browser could take for a page.
 fn is_challenge(text: &str) -> bool {
     !text.is_empty()
@@ -41,14 +51,21 @@ fn is_challenge(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lambda_http::request::from_str;
+    use shared::testing::{MemorySecret, World};
 
     use super::*;
 
-    fn answer(change: impl Fn(&str) -> String) -> Result<(u16, String), String> {
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    async fn answer_of(
+        tokens: &Kept<VerifyToken>,
+        change: impl Fn(&str) -> String,
+    ) -> Result<(u16, String), String> {
         let event = change(include_str!("../../../events/webhook-verify.json"));
-        let token = VerifyToken::try_from("local-verify-token".to_owned()).unwrap();
-        match handle(&token, &from_str(&event).unwrap()) {
+        match handle(tokens, &from_str(&event).unwrap()).await {
             Ok(response) => {
                 Ok((response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned()))
             }
@@ -56,27 +73,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_right_word_gets_its_challenge_back() {
-        assert_eq!(answer(str::to_owned), Ok((200, "1158201444".to_owned())));
+    async fn answer(change: impl Fn(&str) -> String) -> Result<(u16, String), String> {
+        let token = VerifyToken::try_from("local-verify-token".to_owned()).unwrap();
+        answer_of(&Kept::fixed(token), change).await
     }
 
-    #[test]
-    fn a_wrong_word_or_mode_is_forbidden() {
+    #[tokio::test]
+    async fn while_the_word_changes_either_is_right_and_a_wrong_one_reads_it_once_a_minute() {
+        let world = World::new();
+        let secret = MemorySecret::new(world.steps.clone(), "local-verify-token");
+        let tokens = Kept::<VerifyToken>::read(secret.clone(), world.clone()).await.unwrap();
+        let word = async |word: &str| {
+            answer_of(&tokens, |event| event.replace("local-verify-token", word)).await.is_ok()
+        };
+        secret.set(r#"["new-word","local-verify-token"]"#);
+        assert!(!word("new-word").await, "read less than a minute ago");
+        world.clock.advance(MINUTE);
+        for _ in 0..1000 {
+            assert!(!word("guessed").await);
+        }
+        assert!(word("new-word").await && word("local-verify-token").await);
+        assert_eq!(world.steps.log(), ["read_secret"; 2]);
+    }
+
+    #[tokio::test]
+    async fn the_right_word_gets_its_challenge_back() {
+        assert_eq!(answer(str::to_owned).await, Ok((200, "1158201444".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_word_or_mode_is_forbidden() {
         for (from, to) in
             [("local-verify-token", "other"), ("local-verify-token", ""), ("subscribe", "unsubscribe")]
         {
             assert_eq!(
-                answer(|event| event.replace(from, to)),
+                answer(|event| event.replace(from, to)).await,
                 Err("403 wrong_verify_token".to_owned()),
                 "{to}"
             );
         }
     }
 
-    #[test]
-    fn a_challenge_that_could_be_a_page_is_not_repeated() {
-        let result = answer(|event| event.replace("1158201444", "%3Cscript%3E"));
+    #[tokio::test]
+    async fn a_challenge_that_could_be_a_page_is_not_repeated() {
+        let result = answer(|event| event.replace("1158201444", "%3Cscript%3E")).await;
         assert_eq!(result, Err("400 missing_challenge".to_owned()));
     }
 }

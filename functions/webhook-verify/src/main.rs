@@ -3,8 +3,10 @@ mod handler;
 
 use lambda_http::{Error, Request, run, service_fn};
 use shared::adapters::aws::Aws;
-use shared::adapters::secrets::Secrets;
+use shared::adapters::secrets::{OneSecret, Secrets};
+use shared::adapters::system::SystemClock;
 use shared::domain::secret::VerifyToken;
+use shared::kept::Kept;
 use shared::{config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,9 +14,10 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let aws = Aws::from_env()?;
     let secrets = Secrets::new(aws.secrets());
-    let token = secrets.required::<VerifyToken>(&config::required("VERIFY_TOKEN_ARN")?).await?;
+    let token = OneSecret::new(&secrets, config::required("VERIFY_TOKEN_ARN")?);
+    let token = Kept::<VerifyToken>::read(token, SystemClock).await?;
     run(service_fn(async |request: Request| {
-        shared::http::serve(&request, async { handler::handle(&token, &request) }).await
+        shared::http::serve(&request, async { handler::handle(&token, &request).await }).await
     }))
     .await
 }

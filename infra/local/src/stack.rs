@@ -96,6 +96,12 @@ impl Stack {
         Ok(Self { info, dir, emulator, simulator, _front: server })
     }
 
+    /// A token of a caller with these claims, for tests of callers that a local stack does not have.
+    pub fn token_of(&self, claims: &serde_json::Value) -> Result<String> {
+        let issuer = Issuer::open(&self.dir.file(KEY), self.info.api_url.clone())?;
+        issuer.sign_claims(claims.clone(), Timestamp::now(), crate::tokens::CALLER_LIFETIME)
+    }
+
     /// Returns, with an error, when the local cloud ends by itself.
     pub async fn failed(&mut self) -> anyhow::Error {
         let log = self.info.logs.join("ministack.log");

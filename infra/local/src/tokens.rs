@@ -17,7 +17,7 @@ use crate::info::Tokens;
 /// What the HTTP API's authorizer expects; the default of the template's parameter `JwtAudience`.
 pub(crate) const AUDIENCE: &str = "switchboard";
 
-const CALLER_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const CALLER_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// As long as somebody needs for Embedded Signup.
 const PAGE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
@@ -64,13 +64,23 @@ impl Issuer {
     /// A token for `caller`, valid from `now`: a day, or 15 minutes for a page.
     pub(crate) fn sign(&self, caller: Caller<'_>, now: Timestamp) -> Result<String> {
         let lifetime = if matches!(caller, Caller::Page(_)) { PAGE_LIFETIME } else { CALLER_LIFETIME };
-        let mut claims = match caller {
+        let claims = match caller {
             Caller::Admin => json!({"sub": "local-admin", "role": "admin"}),
             Caller::Bot(bot) => json!({"sub": format!("local-{bot}"), "bots": [bot]}),
             Caller::Page(bot) => {
                 json!({"sub": format!("local-page-{bot}"), "bots": [bot], "scope": "onboard"})
             }
         };
+        self.sign_claims(claims, now, lifetime)
+    }
+
+    /// A token with these claims, and with those that every token has.
+    pub(crate) fn sign_claims(
+        &self,
+        mut claims: Value,
+        now: Timestamp,
+        lifetime: SignedDuration,
+    ) -> Result<String> {
         claims["iss"] = json!(self.issuer);
         claims["aud"] = json!(AUDIENCE);
         claims["iat"] = json!(now.as_second());

@@ -211,6 +211,14 @@ fn secrets_are_parameters_that_are_never_shown() {
     }
 }
 
+#[test]
+fn the_key_of_the_seals_is_rotated_by_aws_and_outlives_the_stack() {
+    let template = template();
+    let key = &template["Resources"]["TokenKey"];
+    assert_eq!(key["Properties"]["EnableKeyRotation"], true);
+    assert_eq!((&key["DeletionPolicy"], &key["UpdateReplacePolicy"]), (&"Retain".into(), &"Retain".into()));
+}
+
 /// The settings that a function reads by name: `config::…("NAME"` in its `main.rs`, which alone reads any.
 fn settings_of(function: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -5,8 +5,12 @@ use aws_sdk_kms::error::SdkError;
 use aws_sdk_kms::operation::decrypt::DecryptError;
 use aws_sdk_kms::primitives::Blob;
 
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroize;
+
 use super::aws::failure;
 use crate::domain::seal::{SealContext, Sealed};
+use crate::domain::secret::wiped;
 use crate::error::StoreError;
 use crate::ports::Seal;
 
@@ -38,7 +42,7 @@ impl Seal for Kms {
         Ok(Sealed::new(ciphertext.into_inner()))
     }
 
-    async fn open(&self, sealed: &Sealed, context: SealContext<'_>) -> Result<String, StoreError> {
+    async fn open(&self, sealed: &Sealed, context: SealContext<'_>) -> Result<SecretString, StoreError> {
         let ciphertext = Blob::new(sealed.ciphertext());
         let mut call = self.client.decrypt().key_id(&self.key_id).ciphertext_blob(ciphertext);
         for (name, value) in context.pairs() {
@@ -46,8 +50,13 @@ impl Seal for Kms {
         }
         let answer = call.send().await.map_err(|e| not_opened(&e))?;
         let plaintext = answer.plaintext.ok_or_else(|| StoreError::service("kms Decrypt", "no plaintext"))?;
-        String::from_utf8(plaintext.into_inner())
-            .map_err(|_| StoreError::Unsealable("what was sealed is not text".into()))
+        match String::from_utf8(plaintext.into_inner()) {
+            Ok(text) => Ok(wiped(text)),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(StoreError::Unsealable("what was sealed is not text".into()))
+            }
+        }
     }
 }
 
@@ -70,6 +79,7 @@ mod tests {
 
     use base64::{Engine, engine::general_purpose::STANDARD};
     use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+    use secrecy::ExposeSecret;
     use serde_json::{Value, json};
 
     use super::super::aws::tests::at;
@@ -118,7 +128,10 @@ mod tests {
         let (mine, other) = (grant("bot.1"), grant("bot.2"));
         let sealed = kms.seal("EAAsecret", SealContext::GrantToken(&mine)).await.unwrap();
         assert!(!String::from_utf8_lossy(sealed.ciphertext()).contains("EAA"));
-        assert_eq!(kms.open(&sealed, SealContext::GrantToken(&mine)).await.unwrap(), "EAAsecret");
+        assert_eq!(
+            kms.open(&sealed, SealContext::GrantToken(&mine)).await.unwrap().expose_secret(),
+            "EAAsecret"
+        );
 
         let moved = kms.open(&sealed, SealContext::GrantToken(&other)).await.unwrap_err();
         assert!(matches!(moved, StoreError::Unsealable(_)), "{moved:?}");

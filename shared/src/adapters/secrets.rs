@@ -1,12 +1,13 @@
 //! Secrets Manager: the partner's own secrets, read at cold start.
 
 use aws_sdk_secretsmanager::Client;
+use secrecy::zeroize::Zeroizing;
 
 use super::aws::failure;
 use crate::domain::ids::InvalidId;
-use crate::domain::secret::AccessToken;
+use crate::domain::secret::{AccessToken, Rotating};
 use crate::error::StoreError;
-use crate::ports::SystemTokens;
+use crate::ports::{ReadSecret, SystemTokens};
 
 /// What a secret holds that the partner has not set: the template must give every secret some value.
 const NOT_SET: &str = "none";
@@ -35,7 +36,7 @@ impl Secrets {
     {
         let call = self.client.get_secret_value().secret_id(arn);
         let answer = call.send().await.map_err(|e| failure("secretsmanager GetSecretValue", &e))?;
-        let value = answer.secret_string.unwrap_or_default();
+        let value = Zeroizing::new(answer.secret_string.unwrap_or_default());
         match value.trim() {
             "" | NOT_SET => Ok(None),
             value => T::try_from(value.to_owned()).map(Some).map_err(|e| StoreError::corrupt("secrets", e)),
@@ -54,6 +55,27 @@ impl Secrets {
             let what_to_do = format!("secret {arn} is not set: put its value there and start again");
             StoreError::corrupt("secrets", what_to_do)
         })
+    }
+}
+
+/// One secret, for [`crate::kept::Kept`]: a value, or a list of two while it is changed.
+#[derive(Debug, Clone)]
+pub struct OneSecret {
+    secrets: Secrets,
+    arn: String,
+}
+
+impl OneSecret {
+    /// The secret with this ARN.
+    #[must_use]
+    pub fn new(secrets: &Secrets, arn: String) -> Self {
+        Self { secrets: secrets.clone(), arn }
+    }
+}
+
+impl<T: TryFrom<String, Error = InvalidId> + Send + Sync> ReadSecret<T> for OneSecret {
+    async fn read_secret(&self) -> Result<Rotating<T>, StoreError> {
+        self.secrets.required(&self.arn).await
     }
 }
 
@@ -113,6 +135,15 @@ mod tests {
             let words = Chain(&error).to_string();
             assert!(words.contains(ARN) && words.contains("not set"), "{words}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_being_changed_has_two_values() {
+        let value = json!({"ARN": ARN, "SecretString": "[\"new\",\"old\"]\n"});
+        let server = Scripted::start(move |_| Act::json(200, &value));
+        let secret = OneSecret::new(&Secrets::new(at(&server.url).secrets()), ARN.to_owned());
+        let known: Rotating<AppSecret> = secret.read_secret().await.unwrap();
+        assert!(known.iter().map(AppSecret::expose).eq(["new", "old"]));
     }
 
     #[tokio::test]

@@ -1,7 +1,10 @@
 //! The machine's own clock and randomness.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 use crate::domain::Timestamp;
-use crate::ports::{Clock, Random};
+use crate::ports::{Clock, Random, Ticks};
 
 /// The wall clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -10,6 +13,14 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// The monotonic clock, since it was asked first.
+impl Ticks for SystemClock {
+    fn elapsed(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Response};
 use rustls::{ClientConfig, RootCertStore};
+use secrecy::zeroize::Zeroizing;
 
 /// Who asks.
 const USER_AGENT: &str = concat!("switchboard/", env!("CARGO_PKG_VERSION"));
@@ -15,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest answer that is read, in bytes. The largest expected one, a page of numbers, is below 100 kB.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
+
+/// Room for an answer whose length is not told, in bytes: more than any answer with a token in it.
+const FIRST_ROOM: usize = 16 * 1024;
 
 /// A client that trusts `roots` and gives up after `timeout`. It never repeats a request by itself:
 /// whether that is safe, only the caller knows.
@@ -49,9 +53,12 @@ pub(super) enum Unread {
     TooLarge,
 }
 
-/// The whole body.
-pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
+/// The whole body, which is wiped when it is dropped: it may be a token.
+pub(super) async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    // Room for all of it where its length is told: what grows leaves copies behind.
+    let told =
+        response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(FIRST_ROOM);
+    let mut body = Zeroizing::new(Vec::with_capacity(told.min(LARGEST_ANSWER)));
     while let Some(chunk) = response.chunk().await.map_err(|e| Unread::Broken(e.without_url()))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(Unread::TooLarge);

@@ -1,7 +1,9 @@
-//! What must never be seen. None of these has `Display`, `Serialize` or `PartialEq`; `Debug` is redacted.
+//! What must never be seen. None of these has `Display`, `Serialize` or `PartialEq`; `Debug` is redacted, and the
+//! memory is wiped when the value is dropped.
 
 use std::collections::BTreeMap;
 
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -18,8 +20,15 @@ macro_rules! secret {
         impl TryFrom<String> for $name {
             type Error = InvalidId;
             fn try_from(value: String) -> Result<Self, InvalidId> {
-                let $s: &str = &value;
-                if $valid { Ok(Self(value.into())) } else { Err(InvalidId(stringify!($name))) }
+                Self::try_from(wiped(value))
+            }
+        }
+
+        impl TryFrom<SecretString> for $name {
+            type Error = InvalidId;
+            fn try_from(value: SecretString) -> Result<Self, InvalidId> {
+                let $s: &str = value.expose_secret();
+                if $valid { Ok(Self(value)) } else { Err(InvalidId(stringify!($name))) }
             }
         }
 
@@ -30,6 +39,15 @@ macro_rules! secret {
             }
         }
     };
+}
+
+/// A text as a secret, and its buffer wiped. To let the buffer shrink to its text instead could move the text and
+/// leave a copy behind.
+#[must_use]
+pub fn wiped(mut text: String) -> SecretString {
+    let secret = SecretString::from(Box::<str>::from(text.as_str()));
+    text.zeroize();
+    secret
 }
 
 fn fits_a_header(s: &str) -> bool {
@@ -77,9 +95,68 @@ impl TryFrom<String> for ModelKeys {
 
     fn try_from(value: String) -> Result<Self, InvalidId> {
         if value.starts_with('{') {
+            let value = Zeroizing::new(value);
             return serde_json::from_str(&value).map(Self::ByName).map_err(|_| InvalidId("ModelKeys"));
         }
         ModelKey::try_from(value).map(Self::One)
+    }
+}
+
+/// A secret of which two values may be good at once, while it is changed: what comes in may bear either, and what goes
+/// out bears the current one.
+#[derive(Debug, Clone)]
+pub struct Rotating<T> {
+    current: T,
+    other: Option<T>,
+}
+
+impl<T> Rotating<T> {
+    /// One value: nothing is being changed.
+    #[must_use]
+    pub fn one(current: T) -> Self {
+        Self { current, other: None }
+    }
+
+    /// The current one.
+    #[must_use]
+    pub fn current(&self) -> &T {
+        &self.current
+    }
+
+    /// The good ones, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.current).chain(&self.other)
+    }
+}
+
+/// As the store holds it: the secret itself, or a JSON list of one or two, the current one first
+/// (`["new","old"]`).
+impl<T: TryFrom<String, Error = InvalidId>> TryFrom<String> for Rotating<T> {
+    type Error = InvalidId;
+
+    fn try_from(value: String) -> Result<Self, InvalidId> {
+        if !value.starts_with("[\"") {
+            return T::try_from(value).map(Self::one);
+        }
+        let value = Zeroizing::new(value);
+        let wrong = |_| InvalidId("list of one or two secrets");
+        let mut values: Vec<String> = serde_json::from_str(&value).map_err(wrong)?;
+        if values.len() > 2 {
+            values.zeroize();
+            return Err(InvalidId("list of one or two secrets"));
+        }
+        let other = (values.len() == 2).then(|| values.pop()).flatten();
+        let current = values.pop().ok_or(InvalidId("list of one or two secrets"))?;
+        let (current, other) = (T::try_from(current), other.map(T::try_from).transpose());
+        Ok(Self { current: current?, other: other? })
+    }
+}
+
+impl Rotating<VerifyToken> {
+    /// Whether `given` is one of the words. Takes the same time whichever it is.
+    #[must_use]
+    pub fn matches(&self, given: &str) -> bool {
+        self.iter().fold(false, |matches, token| matches | token.matches(given))
     }
 }
 
@@ -124,6 +201,28 @@ mod tests {
         for wrong in ["", "two words", "{\"a b\": \"sk\"}", "{\"fast\": 7}", "{"] {
             assert!(keys(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_one_value_or_a_list_of_two() {
+        let known = |text: &str| {
+            let secrets = Rotating::<AppSecret>::try_from(text.to_owned())?;
+            Ok::<_, InvalidId>(secrets.iter().map(|it| it.expose().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(known("plain").unwrap(), ["plain"]);
+        assert_eq!(known("[odd]").unwrap(), ["[odd]"], "a value that only begins like a list");
+        assert_eq!(known(r#"["new"]"#).unwrap(), ["new"]);
+        assert_eq!(known(r#"["new","old"]"#).unwrap(), ["new", "old"]);
+        for wrong in ["", r#"["new","old","older"]"#, r#"["new","two words"]"#, r#"["new""#, r#"["new",7]"#] {
+            let error = known(wrong).unwrap_err().to_string();
+            assert!(!error.contains("new"), "{error}");
+        }
+    }
+
+    #[test]
+    fn either_of_two_verify_tokens_matches() {
+        let tokens = Rotating::<VerifyToken>::try_from(r#"["new","old"]"#.to_owned()).unwrap();
+        assert!(tokens.matches("new") && tokens.matches("old") && !tokens.matches("other"));
     }
 
     #[test]

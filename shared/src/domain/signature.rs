@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::secret::{AccessToken, AppSecret};
+use super::secret::{AccessToken, AppSecret, Rotating};
 
 /// Bytes that Meta signed. Only [`verify`] makes it, so what takes it cannot run on a forged body.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,18 @@ pub fn verify<'a>(secret: &AppSecret, header: Option<&str>, body: &'a [u8]) -> R
     mac.update(body);
     mac.verify_slice(&signature).map_err(|_| Forged)?;
     Ok(Verified(body))
+}
+
+/// The same where the app's secret is being changed: either signs.
+///
+/// # Errors
+/// [`Forged`] for anything but the right value of one of them.
+pub fn verify_any<'a>(
+    secrets: &Rotating<AppSecret>,
+    header: Option<&str>,
+    body: &'a [u8],
+) -> Result<Verified<'a>, Forged> {
+    secrets.iter().find_map(|secret| verify(secret, header, body).ok()).ok_or(Forged)
 }
 
 /// `appsecret_proof` of a Graph call: HMAC-SHA256 of the token that the call uses, in lower-case hex

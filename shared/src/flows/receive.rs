@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::domain::parcel::pack;
 use crate::domain::secret::AppSecret;
-use crate::domain::signature::{self, Forged};
+use crate::domain::signature::{Forged, Verified, verify_any};
 use crate::error::StoreError;
+use crate::kept::Kept;
 use crate::ports::{Clock, SendInbound};
 
 /// Why a webhook was not taken.
@@ -26,14 +27,28 @@ pub enum ReceiveError {
 pub async fn receive(
     queue: &impl SendInbound,
     clock: &impl Clock,
-    secret: &AppSecret,
+    secrets: &Kept<AppSecret>,
     signature_header: Option<&str>,
     body: &[u8],
 ) -> Result<(), ReceiveError> {
-    let verified = signature::verify(secret, signature_header, body)?;
+    let verified = verified(secrets, signature_header, body).await?;
     let parcels = pack(verified.bytes(), clock.now());
     queue.send_inbound(&parcels, Duration::ZERO).await?;
     Ok(())
+}
+
+/// A signature that does not match may be of a secret that was changed since ours was read.
+async fn verified<'a>(
+    secrets: &Kept<AppSecret>,
+    header: Option<&str>,
+    body: &'a [u8],
+) -> Result<Verified<'a>, Forged> {
+    let known = secrets.get();
+    if let Ok(verified) = verify_any(&known, header, body) {
+        return Ok(verified);
+    }
+    let newer = secrets.newer_than(&known).await.ok_or(Forged)?;
+    verify_any(&newer, header, body)
 }
 
 #[cfg(test)]

@@ -2,19 +2,33 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
 use crate::domain::ids::ModelName;
 use crate::domain::model::Model;
 use crate::domain::parcel::Parcel;
 use crate::domain::seal::{SealContext, Sealed};
-use crate::domain::secret::AccessToken;
+use crate::domain::secret::{AccessToken, Rotating};
 use crate::error::{ModelError, StoreError};
 
 /// The wall clock.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+/// A clock that never goes back and that nobody sets.
+pub trait Ticks: Send + Sync {
+    /// How long it has run since some moment before.
+    fn elapsed(&self) -> Duration;
+}
+
+/// A secret of the partner's own, as the store holds it now. IAM: `secretsmanager:GetSecretValue` on it.
+pub trait ReadSecret<T>: Send + Sync {
+    /// Its value or values; an error if it is not set, because who asks cannot do without.
+    fn read_secret(&self) -> impl Future<Output = Result<Rotating<T>, StoreError>> + Send;
 }
 
 /// A cryptographically secure source of random bytes.
@@ -32,12 +46,13 @@ pub trait Seal: Send + Sync {
         context: SealContext<'_>,
     ) -> impl Future<Output = Result<Sealed, StoreError>> + Send;
 
-    /// Opens what was sealed with the same context; [`StoreError::Unsealable`] for anything else.
+    /// Opens what was sealed with the same context; [`StoreError::Unsealable`] for anything else. What was opened is
+    /// wiped when it is dropped.
     fn open(
         &self,
         sealed: &Sealed,
         context: SealContext<'_>,
-    ) -> impl Future<Output = Result<String, StoreError>> + Send;
+    ) -> impl Future<Output = Result<SecretString, StoreError>> + Send;
 }
 
 /// The token of the partner's own system user, where all functions read it at their start. IAM:

@@ -42,6 +42,8 @@ pub mod metric {
     pub const TOKEN_RENEWAL_FAILED: &str = "TokenRenewalFailed";
     /// Meta does not take the token of our own system user any more.
     pub const SYSTEM_TOKEN_DEAD: &str = "SystemTokenDead";
+    /// Meta takes none of the app secrets that are stored: every call of ours is refused.
+    pub const APP_SECRET_REFUSED: &str = "AppSecretRefused";
     /// Meta stopped or threatened a client: a ban, a restriction, a violation, a removal.
     pub const ACCOUNT_TROUBLE: &str = "AccountTrouble";
     /// An off-boarding that does not end: credit or secrets of a client that left are still there.
@@ -59,7 +61,7 @@ pub mod metric {
     pub const MEDIA_LOST: &str = "MediaLost";
 
     /// All of them.
-    pub const ALL: [&str; 19] = [
+    pub const ALL: [&str; 20] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -72,6 +74,7 @@ pub mod metric {
         TOKEN_EXPIRING,
         TOKEN_RENEWAL_FAILED,
         SYSTEM_TOKEN_DEAD,
+        APP_SECRET_REFUSED,
         ACCOUNT_TROUBLE,
         OFFBOARDING_STUCK,
         CLIENT_DRIFT,

@@ -30,7 +30,7 @@ pub use requests::{Sample, answered, refused};
 pub use seal::FakeSeal;
 pub use steps::{Fault, Injected, Steps};
 pub use store::{BlobPart, IdempotencyRecord, Lease, MemoryStore, Tables, TemplateSync, WamidRecord};
-pub use vault::MemoryVault;
+pub use vault::{MemorySecret, MemoryVault};
 pub use world::{CountingRandom, FixedClock, Parts, World};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::steps::Steps;
 use crate::domain::seal::{SealContext, Sealed};
+use crate::domain::secret::wiped;
 use crate::error::StoreError;
 use crate::ports::Seal;
 
@@ -33,7 +35,7 @@ impl FakeSeal {
     /// What was sealed, if it was for this context; not a call.
     #[must_use]
     pub fn opened(&self, sealed: &Sealed, context: SealContext<'_>) -> Option<String> {
-        decrypt(sealed.ciphertext(), context).ok()
+        decrypt(sealed.ciphertext(), context).ok().map(|opened| opened.expose_secret().to_owned())
     }
 }
 
@@ -43,7 +45,7 @@ impl Seal for FakeSeal {
         sealed.map_err(|e| StoreError::service("seal", e))?
     }
 
-    async fn open(&self, sealed: &Sealed, context: SealContext<'_>) -> Result<String, StoreError> {
+    async fn open(&self, sealed: &Sealed, context: SealContext<'_>) -> Result<SecretString, StoreError> {
         let opened = self.steps.pass("open", || decrypt(sealed.ciphertext(), context)).await;
         opened.map_err(|e| StoreError::service("open", e))?
     }
@@ -62,7 +64,7 @@ impl FakeSeal {
     }
 }
 
-fn decrypt(ciphertext: &[u8], context: SealContext<'_>) -> Result<String, StoreError> {
+fn decrypt(ciphertext: &[u8], context: SealContext<'_>) -> Result<SecretString, StoreError> {
     let unsealable = |why: &'static str| StoreError::Unsealable(why.into());
     if ciphertext.len() < NONCE + TAG {
         return Err(unsealable("too short"));
@@ -73,7 +75,7 @@ fn decrypt(ciphertext: &[u8], context: SealContext<'_>) -> Result<String, StoreE
     if tag(nonce, &secret, context) != stored_tag {
         return Err(unsealable("the tag does not match"));
     }
-    String::from_utf8(secret).map_err(|e| StoreError::Unsealable(e.into()))
+    String::from_utf8(secret).map(wiped).map_err(|_| unsealable("not text"))
 }
 
 fn tag(nonce: &[u8], secret: &[u8], context: SealContext<'_>) -> Vec<u8> {

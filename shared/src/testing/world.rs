@@ -17,7 +17,7 @@ use crate::domain::grant::Grant;
 use crate::domain::ids::{BotId, ConversationId, GrantId};
 use crate::domain::seal::SealContext;
 use crate::domain::token_care::Care;
-use crate::ports::{Clock, Random, ResolveCustomers, TouchConversations};
+use crate::ports::{Clock, Random, ResolveCustomers, Ticks, TouchConversations};
 
 use super::SignedUp;
 
@@ -179,30 +179,47 @@ fn active_client(grant: &Grant, signed_up: &SignedUp, n: u32) -> Client {
 
 /// A clock that only a test moves. It begins at 2026-11-21T12:00:00Z.
 #[derive(Debug)]
-pub struct FixedClock(Mutex<Timestamp>);
+pub struct FixedClock {
+    now: Mutex<Timestamp>,
+    /// What [`Self::advance`] let pass: setting the clock does not change it.
+    passed: Mutex<Duration>,
+}
 
 impl Default for FixedClock {
     fn default() -> Self {
-        Self(Mutex::new("2026-11-21T12:00:00Z".parse().expect("a time")))
+        let now = Mutex::new("2026-11-21T12:00:00Z".parse().expect("a time"));
+        Self { now, passed: Mutex::default() }
     }
 }
 
 impl FixedClock {
     /// Sets it, forwards or backwards.
     pub fn set(&self, now: Timestamp) {
-        *lock(&self.0) = now;
+        *lock(&self.now) = now;
     }
 
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        let mut now = lock(&self.0);
-        *now += by;
+        *lock(&self.now) += by;
+        *lock(&self.passed) += by;
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        *lock(&self.0)
+        *lock(&self.now)
+    }
+}
+
+impl Ticks for FixedClock {
+    fn elapsed(&self) -> Duration {
+        *lock(&self.passed)
+    }
+}
+
+impl Ticks for World {
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
     }
 }
 

@@ -9,7 +9,7 @@ const SIGNATURE: &str = "x-hub-signature-256";
 
 async fn receive_at(world: &World, sample: &Sample) -> Result<Response<Body>, ApiError> {
     let secret = AppSecret::try_from("corpus-open-not-a-real-app-secret".to_owned()).unwrap();
-    handle(&world.queues, &world.clock, &secret, &sample.request()).await
+    handle(&world.queues, &world.clock, &Kept::fixed(secret), &sample.request()).await
 }
 
 #[tokio::test]

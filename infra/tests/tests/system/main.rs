@@ -79,7 +79,8 @@ fn main() -> ExitCode {
         secrets::cases(),
     ];
     let conclusion = libtest_mimic::run(&arguments, suite.trials(cases.into_iter().flatten()));
-    let stopped = suite.stop();
+    // What the parts of the stack keep is on the disk once they have stopped.
+    let stopped = suite.stop(secrets::no_secret_is_in_what_is_left);
     if let Err(error) = &stopped {
         eprintln!("the stack did not stop well: {error:#}");
     }

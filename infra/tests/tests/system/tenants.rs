@@ -1,10 +1,16 @@
 //! A caller sees and acts on its own bots only; a foreign thing answers as an unknown one.
 
+mod matrix;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::support::api::{CLIENTS, EXCHANGE, MARK_READ, MESSAGES, ONBOARD, SEND};
 use crate::support::{Answer, Api, Case, World, cases};
+use matrix::{
+    each_operation_answers_a_foreign_id_as_an_unknown_one,
+    the_matrix_names_every_operation_and_every_id_that_it_takes,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["tenants":
@@ -15,6 +21,10 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside a_list_shows_own_clients_only,
         Beside the_pages_token_opens_its_signup_only,
         Beside without_a_good_token_nothing_opens,
+        Beside a_token_opens_the_bots_that_it_names,
+        Beside claims_of_another_form_open_nothing,
+        Beside the_matrix_names_every_operation_and_every_id_that_it_takes,
+        Beside each_operation_answers_a_foreign_id_as_an_unknown_one,
     ]
 }
 
@@ -159,6 +169,56 @@ async fn without_a_good_token_nothing_opens(world: &World) -> Result<()> {
             api.onboarding("ob_0000000000000000000000").await?,
         ] {
             ensure!(answer.status == 401, "expected 401; {answer}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_token_opens_the_bots_that_it_names(world: &World) -> Result<()> {
+    let (one, two, other) = (world.client().await?, world.client().await?, world.client().await?);
+    // Twice the same, and an unknown one: neither opens more.
+    let bots = json!([one.bot, two.bot, one.bot, "no-such-bot"]);
+    let api = Api::new(world, Some(world.token_of(&json!({"sub": "several", "bots": bots}))?));
+    let listed = numbers(&api, &format!("{CLIENTS}?limit=1")).await?;
+    let mut phones: Vec<_> = listed.iter().filter_map(|client| client["phoneNumberId"].as_str()).collect();
+    phones.sort_unstable();
+    let mut own = [one.phone(), two.phone()];
+    own.sort_unstable();
+    ensure!(phones == own, "{listed:?}");
+    for client in [&one, &two] {
+        api.get(&format!("{MESSAGES}/{}", client.bot)).await?.ok()?;
+    }
+    api.get(&format!("{MESSAGES}/{}", other.bot)).await?.refused(404, "bot_not_found")?;
+    // The page's scope opens the signups of just these.
+    let claims = json!({"sub": "page", "bots": [one.bot, two.bot], "scope": "openid onboard"});
+    let page = Api::new(world, Some(world.token_of(&claims)?));
+    for client in [&one, &two] {
+        page.onboarding(&client.onboarding).await?.ok()?;
+    }
+    page.onboarding(&other.onboarding).await?.refused(404, "onboarding_not_found")?;
+    page.get(CLIENTS).await?.refused(403, "scope_insufficient")?;
+    for client in [&one, &two, &other] {
+        world.admin().get(&format!("{MESSAGES}/{}", client.bot)).await?.ok()?;
+    }
+    Ok(())
+}
+
+async fn claims_of_another_form_open_nothing(world: &World) -> Result<()> {
+    for claims in [
+        json!({}),
+        json!({"bots": OURS.to_owned() + " " + THEIRS}),
+        json!({"bots": {"a": OURS}}),
+        json!({"bots": ["a/b"]}),
+        json!({"bots": format!("[{OURS},{THEIRS}]")}),
+        json!({"role": "administrator"}),
+        json!({"role": ["admin"]}),
+        json!({"role": {"admin": true}}),
+        json!({"bots": null, "scope": "onboard"}),
+    ] {
+        let api = Api::new(world, Some(world.token_of(&claims)?));
+        for path in [CLIENTS.to_owned(), format!("{MESSAGES}/{OURS}")] {
+            let answer = api.get(&path).await?;
+            ensure!(answer.status == 401, "{claims} opens something: {answer}");
         }
     }
     Ok(())

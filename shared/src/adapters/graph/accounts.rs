@@ -1,12 +1,12 @@
 //! A client's account and numbers (Meta, Embedded Signup onboarding guides; manage accounts; OpenAPI
 //! v23.0).
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Graph;
 use super::wire::{Ref, flag, missing, text};
+use super::{Actor, Graph};
 use crate::domain::ids::{PhoneNumberId, WabaId};
 use crate::domain::secret::{AccessToken, Pin};
 use crate::error::GraphError;
@@ -35,12 +35,13 @@ impl AccountGraph for Graph {
 
     async fn numbers(&self, waba: &WabaId, token: &AccessToken) -> Result<Vec<Number>, GraphError> {
         let path = [waba.as_ref(), "phone_numbers"];
-        let numbers: Vec<WireNumber> = match self.list(&path, &[("fields", NUMBER_FIELDS)], token).await {
-            Err(e) if is_invalid_parameter(&e) => {
-                self.list(&path, &[("fields", FEWER_NUMBER_FIELDS)], token).await?
-            }
-            other => other?,
-        };
+        let numbers: Vec<WireNumber> =
+            match self.list(&path, &[("fields", NUMBER_FIELDS)], Actor::Token(token)).await {
+                Err(e) if is_invalid_parameter(&e) => {
+                    self.list(&path, &[("fields", FEWER_NUMBER_FIELDS)], Actor::Token(token)).await?
+                }
+                other => other?,
+            };
         numbers.into_iter().map(WireNumber::into_number).collect()
     }
 
@@ -57,7 +58,8 @@ impl AccountGraph for Graph {
         waba: &WabaId,
         token: &AccessToken,
     ) -> Result<Option<Subscription>, GraphError> {
-        let apps: Vec<Subscribed> = self.list(&[waba.as_ref(), "subscribed_apps"], &[], token).await?;
+        let apps: Vec<Subscribed> =
+            self.list(&[waba.as_ref(), "subscribed_apps"], &[], Actor::Token(token)).await?;
         let ours = Some(self.app_id.as_str());
         let ours = apps.into_iter().find(|app| app.whatsapp_business_api_data.id.as_deref() == ours);
         Ok(ours.map(|app| Subscription { callback: set(app.override_callback_uri) }))
@@ -86,10 +88,17 @@ impl AccountGraph for Graph {
         pin: &Pin,
         token: &AccessToken,
     ) -> Result<(), GraphError> {
-        let body = json!({"messaging_product": "whatsapp", "pin": pin.expose()});
+        let body = Registration { messaging_product: "whatsapp", pin: pin.expose() };
         let call = self.post(&[phone.as_ref(), "register"]).json(&body).hiding(pin.expose());
         call.token(token).done().await
     }
+}
+
+/// Written straight into the request, so that no copy of the PIN is left.
+#[derive(Serialize)]
+struct Registration<'a> {
+    messaging_product: &'a str,
+    pin: &'a str,
 }
 
 impl Graph {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use url::Url;
 
 use super::wire::{self, int, missing, text};
-use super::{Graph, failed, not_sent, unclear};
+use super::{Graph, authorization, failed, not_sent, unclear};
 use crate::domain::ids::{MediaId, PhoneNumberId};
 use crate::domain::secret::AccessToken;
 use crate::error::GraphError;
@@ -60,9 +60,7 @@ impl MediaGraph for Graph {
         if !self.may_have_token(&url) {
             return Err(not_sent("the file's address is not at the host that Meta documents"));
         }
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", token.expose())).expect("a token is visible ASCII");
-        value.set_sensitive(true);
+        let value = authorization("Bearer ", token);
         let call = self.http.get(url).header(AUTHORIZATION, value).timeout(DOWNLOAD_TIMEOUT);
         let mut response = call.send().await.map_err(failed)?;
         match response.status() {

@@ -18,17 +18,21 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use rustls::RootCertStore;
+use secrecy::zeroize::Zeroizing;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use url::Url;
 
 use super::web;
 use crate::config;
 use crate::domain::ids::BusinessId;
+use crate::domain::meta_error::{MetaError, Remedy};
 use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, AppSecret};
 use crate::domain::signature::appsecret_proof;
 use crate::error::{ConfigError, GraphError};
+use crate::kept::Kept;
+use crate::telemetry::metric;
 
 /// Meta usually answers within one second; a function has at most 30.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +45,7 @@ const PAGE: usize = 100;
 const MOST_PAGES: usize = 50;
 
 /// Where the Graph API is and who we are there.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct GraphConfig {
     /// `https://graph.facebook.com`, or a simulator.
     pub base_url: Url,
@@ -50,7 +54,7 @@ pub struct GraphConfig {
     /// Our app's id.
     pub app_id: String,
     /// Our app's secret: for the code exchange, `debug_token` and `appsecret_proof`.
-    pub app_secret: Option<AppSecret>,
+    pub app_secret: Option<Kept<AppSecret>>,
     /// What a Solution Partner has besides.
     pub partner: Option<PartnerAccess>,
 }
@@ -61,7 +65,7 @@ impl GraphConfig {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn from_env(
-        app_secret: Option<AppSecret>,
+        app_secret: Option<Kept<AppSecret>>,
         partner: Option<PartnerAccess>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
@@ -75,14 +79,14 @@ impl GraphConfig {
 }
 
 /// A Solution Partner's own portfolio, credit line and system user.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PartnerAccess {
     /// Our portfolio.
     pub business_id: BusinessId,
     /// The extended credit line that pays for clients.
     pub credit_line_id: String,
     /// Token of an admin system user of our portfolio.
-    pub system_user_token: AccessToken,
+    pub system_user_token: Kept<AccessToken>,
 }
 
 /// The Graph API.
@@ -91,7 +95,7 @@ pub struct Graph {
     /// Address with the version.
     base: Url,
     app_id: String,
-    app_secret: Option<AppSecret>,
+    app_secret: Option<Kept<AppSecret>>,
     partner: Option<PartnerAccess>,
     /// What answers said since somebody asked: the newest per limit.
     usage: Mutex<Vec<Usage>>,
@@ -134,12 +138,17 @@ impl Graph {
         known.extend(told);
     }
 
-    fn app_secret(&self) -> Result<&AppSecret, GraphError> {
+    fn app_secret(&self) -> Result<&Kept<AppSecret>, GraphError> {
         self.app_secret.as_ref().ok_or_else(|| not_sent(ConfigError::Missing("APP_SECRET_ARN")))
     }
 
     fn partner(&self) -> Result<&PartnerAccess, GraphError> {
         self.partner.as_ref().ok_or_else(|| not_sent(ConfigError::Missing("SYSTEM_USER_TOKEN_ARN")))
+    }
+
+    /// What the app itself calls with.
+    fn app_token(&self, secret: &AppSecret) -> Result<AccessToken, GraphError> {
+        AccessToken::try_from([&self.app_id, "|", secret.expose()].concat()).map_err(not_sent)
     }
 
     fn get(&self, path: &[&str]) -> Call<'_> {
@@ -157,8 +166,8 @@ impl Graph {
     fn call(&self, method: Method, path: &[&str]) -> Call<'_> {
         let mut address = self.base.clone();
         address.path_segments_mut().expect("its path was extended before").extend(path);
-        let secrets = self.app_secret.iter().map(AppSecret::expose).collect();
-        Call { graph: self, request: self.http.request(method, address), secrets }
+        let request = self.http.request(method, address);
+        Call { graph: self, request, actor: Actor::Nobody, scheme: "Bearer ", hidden: Vec::new() }
     }
 
     /// Every entry of a list, page by page.
@@ -166,12 +175,12 @@ impl Graph {
         &self,
         path: &[&str],
         query: &[(&str, &str)],
-        token: &AccessToken,
+        actor: Actor<'_>,
     ) -> Result<Vec<T>, GraphError> {
         let mut entries = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            let mut call = self.get(path).query(query).query(&[("limit", &PAGE.to_string())]).token(token);
+            let mut call = self.get(path).query(query).query(&[("limit", &PAGE.to_string())]).by(actor);
             if let Some(cursor) = &after {
                 call = call.query(&[("after", cursor)]);
             }
@@ -186,11 +195,30 @@ impl Graph {
     }
 }
 
+/// Whose token a call carries.
+#[derive(Clone, Copy)]
+enum Actor<'c> {
+    /// Nobody's, as long as nothing else is said.
+    Nobody,
+    /// None: the app's secret is one of its parameters.
+    ClientSecret,
+    /// The app's own, made of its id and its secret.
+    App,
+    /// This one.
+    Token(&'c AccessToken),
+    /// Our system user's, as it is now.
+    SystemUser,
+}
+
 /// One call. `'c` is how long its secrets live, so that they can be struck from Meta's error texts.
 struct Call<'c> {
     graph: &'c Graph,
+    /// Without what depends on our own secrets, which may change between two tries.
     request: RequestBuilder,
-    secrets: Vec<&'c str>,
+    actor: Actor<'c>,
+    /// With its space.
+    scheme: &'static str,
+    hidden: Vec<&'c str>,
 }
 
 impl<'c> Call<'c> {
@@ -201,41 +229,125 @@ impl<'c> Call<'c> {
 
     /// A parameter that must not be seen again.
     fn secret_query(mut self, name: &str, value: &'c str) -> Self {
-        self.secrets.push(value);
+        self.hidden.push(value);
         self.query(&[(name, value)])
     }
 
-    fn json(mut self, body: &Value) -> Self {
+    fn json(mut self, body: &impl Serialize) -> Self {
         self.request = self.request.json(body);
         self
     }
 
     /// Marks something in the body as not to be seen again.
     fn hiding(mut self, secret: &'c str) -> Self {
-        self.secrets.push(secret);
+        self.hidden.push(secret);
         self
     }
 
     /// Acts with this token, in a header and never in the address, and proves that we are its app: Meta
     /// demands the proof of apps with "Require App Secret" (Meta, Graph API, secure requests).
-    fn token(mut self, token: &'c AccessToken) -> Self {
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", token.expose())).expect("a token is visible ASCII");
-        value.set_sensitive(true);
-        self.request = self.request.header(AUTHORIZATION, value);
-        self.secrets.push(token.expose());
-        match &self.graph.app_secret {
-            Some(secret) => self.query(&[("appsecret_proof", &appsecret_proof(secret, token))]),
-            None => self,
-        }
+    fn token(self, token: &'c AccessToken) -> Self {
+        self.by(Actor::Token(token))
+    }
+
+    fn by(mut self, actor: Actor<'c>) -> Self {
+        self.actor = actor;
+        self
     }
 
     async fn send<T: DeserializeOwned>(self) -> Result<T, GraphError> {
-        let response = self.request.send().await.map_err(failed)?;
-        let status = response.status();
+        let (status, body) = self.answer().await?;
+        wire::read(status, &body)
+    }
+
+    /// A token of our system user that Meta does not take may have been replaced since it was read.
+    async fn answer(&self) -> Result<(u16, Zeroizing<Vec<u8>>), GraphError> {
+        let kept = match self.actor {
+            Actor::Nobody | Actor::ClientSecret | Actor::App => return self.proven(None).await,
+            Actor::Token(token) => return self.proven(Some(token)).await,
+            Actor::SystemUser => &self.graph.partner()?.system_user_token,
+        };
+        let known = kept.get();
+        let answer = self.proven(Some(known.current())).await;
+        let is_refused = |error: &GraphError| error.refusal().is_some_and(|it| it.remedy() == Remedy::Token);
+        if answer.as_ref().is_err_and(is_refused)
+            && let Some(newer) = kept.newer_than(&known).await
+        {
+            return self.proven(Some(newer.current())).await;
+        }
+        answer
+    }
+
+    /// With the app's current secret; with the other one, and with those that the store has by now, where Meta does not
+    /// take it. A call that is refused so has done nothing.
+    async fn proven(&self, token: Option<&AccessToken>) -> Result<(u16, Zeroizing<Vec<u8>>), GraphError> {
+        let kept = match (&self.graph.app_secret, self.actor) {
+            (Some(kept), _) => kept,
+            (None, Actor::ClientSecret | Actor::App) => self.graph.app_secret()?,
+            (None, _) => return self.attempt(token, None).await,
+        };
+        let mut known = kept.get();
+        loop {
+            for secret in known.iter() {
+                match self.attempt(token, Some(secret)).await {
+                    Err(error) if error.refusal().is_some_and(|it| self.is_about_the_secret(it)) => {}
+                    answer => return answer,
+                }
+            }
+            match kept.newer_than(&known).await {
+                Some(newer) => known = newer,
+                None => break,
+            }
+        }
+        tracing::error!(
+            metric = metric::APP_SECRET_REFUSED,
+            "Meta does not take the app secret that is stored"
+        );
+        Err(not_sent("Meta does not take the app secret that is stored"))
+    }
+
+    /// A proof that does not verify is code 100, a wrong `client_secret` code 1, an app token that is none 190 (Meta,
+    /// Graph API, error handling; the first two are named in the texts alone; seen 2026).
+    fn is_about_the_secret(&self, refusal: &MetaError) -> bool {
+        match (refusal.code, self.actor) {
+            (1, Actor::ClientSecret) => refusal.details.contains("client secret"),
+            (190, Actor::App) => true,
+            (100, Actor::App | Actor::Token(_) | Actor::SystemUser) => {
+                refusal.details.contains("appsecret_proof")
+            }
+            _ => false,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        token: Option<&AccessToken>,
+        secret: Option<&AppSecret>,
+    ) -> Result<(u16, Zeroizing<Vec<u8>>), GraphError> {
+        let mut request = self.request.try_clone().expect("bytes can be sent again");
+        let of_app = match (self.actor, secret) {
+            (Actor::App, Some(secret)) => Some(self.graph.app_token(secret)?),
+            (Actor::ClientSecret, Some(secret)) => {
+                request = request.query(&[("client_secret", secret.expose())]);
+                None
+            }
+            _ => None,
+        };
+        let token = of_app.as_ref().or(token);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, authorization(self.scheme, token));
+            if let Some(secret) = secret {
+                request = request.query(&[("appsecret_proof", &appsecret_proof(secret, token))]);
+            }
+        }
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
         self.graph.heed(response.headers());
         let body = web::body(response).await.map_err(unclear)?;
-        wire::answer(status.as_u16(), &body, &self.secrets)
+        let ours = secret.map(AppSecret::expose).into_iter().chain(token.map(AccessToken::expose));
+        let secrets: Vec<&str> = ours.chain(self.hidden.iter().copied()).collect();
+        wire::refuse(&body, status, &secrets)?;
+        Ok((status, body))
     }
 
     /// For calls that answer `{"success": true}`.
@@ -243,6 +355,14 @@ impl<'c> Call<'c> {
         let answer: wire::Success = self.send().await?;
         if answer.success { Ok(()) } else { Err(unclear("Meta did not confirm success")) }
     }
+}
+
+/// The header's value, made in one piece: a text that grows leaves copies behind.
+fn authorization(scheme: &str, token: &AccessToken) -> HeaderValue {
+    let text = Zeroizing::new([scheme, token.expose()].concat());
+    let mut value = HeaderValue::from_str(&text).expect("a token is visible ASCII");
+    value.set_sensitive(true);
+    value
 }
 
 /// Only what failed before anything was written counts as not sent.

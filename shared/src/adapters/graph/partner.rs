@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::tokens::Token;
 use super::wire::{Page, Ref, missing, text, texts};
-use super::{Graph, unclear};
+use super::{Actor, Graph, unclear};
 use crate::domain::ids::{AllocationId, BusinessId, WabaId};
 use crate::domain::secret::AccessToken;
 use crate::error::GraphError;
@@ -13,8 +13,7 @@ use crate::ports::{AllocationState, PartnerGraph};
 
 impl PartnerGraph for Graph {
     async fn system_user(&self) -> Result<String, GraphError> {
-        let token = &self.partner()?.system_user_token;
-        let me: Ref = self.get(&["me"]).query(&[("fields", "id")]).token(token).send().await?;
+        let me: Ref = self.get(&["me"]).query(&[("fields", "id")]).by(Actor::SystemUser).send().await?;
         me.id.ok_or_else(|| missing("id"))
     }
 
@@ -22,14 +21,13 @@ impl PartnerGraph for Graph {
         let partner = self.partner()?;
         let query = [("business", partner.business_id.as_ref())];
         let path = [waba.as_ref(), "assigned_users"];
-        let users: Vec<Assigned> = self.list(&path, &query, &partner.system_user_token).await?;
+        let users: Vec<Assigned> = self.list(&path, &query, Actor::SystemUser).await?;
         Ok(users.iter().any(|user| user.id.as_deref() == Some(system_user) && user.may_manage()))
     }
 
     async fn assign(&self, waba: &WabaId, system_user: &str) -> Result<(), GraphError> {
-        let token = &self.partner()?.system_user_token;
         let query = [("user", system_user), ("tasks", "['MANAGE']")];
-        self.post(&[waba.as_ref(), "assigned_users"]).query(&query).token(token).done().await
+        self.post(&[waba.as_ref(), "assigned_users"]).query(&query).by(Actor::SystemUser).done().await
     }
 
     async fn allocations(&self, business: &BusinessId) -> Result<Vec<AllocationId>, GraphError> {
@@ -41,7 +39,7 @@ impl PartnerGraph for Graph {
         let call = self
             .get(&[&partner.credit_line_id, "owning_credit_allocation_configs"])
             .query(&query)
-            .token(&partner.system_user_token);
+            .by(Actor::SystemUser);
         let found = match call.send().await? {
             Allocations::Many(page) => page.data,
             Allocations::One(one) => vec![one],
@@ -52,9 +50,9 @@ impl PartnerGraph for Graph {
     }
 
     async fn receiving_credential(&self, allocation: &AllocationId) -> Result<Option<String>, GraphError> {
-        let token = &self.partner()?.system_user_token;
         let query = [("fields", "receiving_credential")];
-        let answer: Receiving = self.get(&[allocation.as_ref()]).query(&query).token(token).send().await?;
+        let answer: Receiving =
+            self.get(&[allocation.as_ref()]).query(&query).by(Actor::SystemUser).send().await?;
         Ok(answer.receiving_credential.and_then(|credential| credential.id))
     }
 
@@ -63,34 +61,32 @@ impl PartnerGraph for Graph {
         let call = self
             .post(&[&partner.credit_line_id, "whatsapp_credit_sharing_and_attach"])
             .query(&[("waba_currency", currency), ("waba_id", waba.as_ref())])
-            .token(&partner.system_user_token);
+            .by(Actor::SystemUser);
         let shared: Shared = call.send().await?;
         let id = shared.allocation_config_id.ok_or_else(|| missing("allocation_config_id"))?;
         id.parse().map_err(unclear)
     }
 
     async fn allocation(&self, allocation: &AllocationId) -> Result<AllocationState, GraphError> {
-        let token = &self.partner()?.system_user_token;
         let query = [("fields", "receiving_business,request_status")];
-        let answer: Allocation = self.get(&[allocation.as_ref()]).query(&query).token(token).send().await?;
+        let answer: Allocation =
+            self.get(&[allocation.as_ref()]).query(&query).by(Actor::SystemUser).send().await?;
         let is_deleted = answer.is_deleted();
         let business = answer.receiving_business.and_then(|business| business.id);
         Ok(AllocationState { business_id: business.and_then(|id| id.parse().ok()), is_deleted })
     }
 
     async fn revoke_credit(&self, allocation: &AllocationId) -> Result<(), GraphError> {
-        let token = &self.partner()?.system_user_token;
-        self.delete(&[allocation.as_ref()]).token(token).done().await
+        self.delete(&[allocation.as_ref()]).by(Actor::SystemUser).done().await
     }
 
     async fn fetch_business_token(&self, business: &BusinessId) -> Result<AccessToken, GraphError> {
         // Meta demands the proof here, whatever the app's settings are.
         self.app_secret()?;
-        let token = &self.partner()?.system_user_token;
         let call = self
             .post(&[business.as_ref(), "system_user_access_tokens"])
             .query(&[("fetch_only", "true")])
-            .token(token);
+            .by(Actor::SystemUser);
         call.send::<Token>().await?.into_token()
     }
 
@@ -100,13 +96,12 @@ impl PartnerGraph for Graph {
         accounts: &[WabaId],
     ) -> Result<AccessToken, GraphError> {
         self.app_secret()?;
-        let token = &self.partner()?.system_user_token;
         let ids: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
         let call = self
             .post(&[business.as_ref(), "system_user_access_tokens"])
             .query(&[("asset", &serde_json::json!(ids).to_string())])
             .query(&[("set_token_expires_in_60_days", "true")])
-            .token(token);
+            .by(Actor::SystemUser);
         call.send::<Token>().await?.into_token()
     }
 }

@@ -1,6 +1,5 @@
 //! Message templates and their samples (Meta, template management, 2026-08-25; Resumable Upload API, 2026).
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -91,7 +90,7 @@ impl TemplateGraph for Graph {
             url::form_urlencoded::parse(signature.as_bytes()).into_owned().collect();
         let mut call = self.post(&[path]).token(token);
         call.request = call.request.query(&signature).header("file_offset", "0").body(file.bytes.to_vec());
-        let uploaded: Uploaded = call.oauth(token).send().await?;
+        let uploaded: Uploaded = call.oauth().send().await?;
         uploaded.h.ok_or_else(|| missing("handle"))
     }
 }
@@ -114,15 +113,10 @@ impl Graph {
     }
 }
 
-impl<'c> super::Call<'c> {
+impl super::Call<'_> {
     /// The Resumable Upload API names the scheme otherwise than the rest of Graph.
-    fn oauth(mut self, token: &AccessToken) -> Self {
-        let mut value =
-            HeaderValue::try_from(format!("OAuth {}", token.expose())).expect("a token is visible ASCII");
-        value.set_sensitive(true);
-        let mut headers = reqwest::header::HeaderMap::new();
-        headers.insert(AUTHORIZATION, value);
-        self.request = self.request.headers(headers);
+    fn oauth(mut self) -> Self {
+        self.scheme = "OAuth ";
         self
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::scripted::{Act, Request, Scripted};
 use super::*;
@@ -19,11 +19,11 @@ fn graph(base_url: Url) -> Graph {
         base_url,
         version: "v26.0".to_owned(),
         app_id: "700".to_owned(),
-        app_secret: Some(AppSecret::try_from(APP_SECRET.to_owned()).unwrap()),
+        app_secret: Some(Kept::fixed(app_secret())),
         partner: Some(PartnerAccess {
             business_id: "900".parse().unwrap(),
             credit_line_id: "197".to_owned(),
-            system_user_token: AccessToken::try_from(SYSTEM_TOKEN.to_owned()).unwrap(),
+            system_user_token: Kept::fixed(AccessToken::try_from(SYSTEM_TOKEN.to_owned()).unwrap()),
         }),
     };
     Graph::with_timeout(config, Duration::from_millis(500)).unwrap()
@@ -40,6 +40,9 @@ fn answering(answers: impl IntoIterator<Item = Value>) -> (Scripted, Graph) {
     (server, graph)
 }
 
+fn app_secret() -> AppSecret {
+    AppSecret::try_from(APP_SECRET.to_owned()).unwrap()
+}
 fn token() -> AccessToken {
     AccessToken::try_from(TOKEN.to_owned()).unwrap()
 }
@@ -81,10 +84,7 @@ async fn a_message_is_sent_with_token_and_proof_and_answers_its_wamid() {
     assert_eq!(asked(&request), ("POST", "/v26.0/117/messages"));
     assert_eq!(request.header("authorization"), Some("Bearer EAAhush-client"));
     assert_eq!(request.header("user-agent"), Some(concat!("switchboard/", env!("CARGO_PKG_VERSION"))));
-    assert_eq!(
-        request.query("appsecret_proof").unwrap(),
-        appsecret_proof(graph.app_secret().unwrap(), &token())
-    );
+    assert_eq!(request.query("appsecret_proof").unwrap(), appsecret_proof(&app_secret(), &token()));
     assert!(!request.target.as_str().contains("EAA"));
     assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), message);
 }
@@ -484,4 +484,5 @@ fn the_roots_are_digicerts() {
 
 mod media;
 mod proof;
+mod rotation;
 mod templates;

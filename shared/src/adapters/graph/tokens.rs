@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::wire::{self, flag, int, missing, text, texts};
-use super::{Graph, unclear};
+use super::{Actor, Graph, unclear};
 use crate::domain::Timestamp;
 use crate::domain::grant::TokenFacts;
 use crate::domain::ids::{BusinessId, WabaId};
@@ -16,15 +16,13 @@ impl TokenGraph for Graph {
         let call = self
             .get(&["oauth", "access_token"])
             .query(&[("client_id", &self.app_id)])
-            .secret_query("client_secret", self.app_secret()?.expose())
+            .by(Actor::ClientSecret)
             .secret_query("code", code.expose());
         call.send::<Token>().await?.into_token()
     }
 
     async fn token_facts(&self, token: &AccessToken) -> Result<TokenFacts, GraphError> {
-        let app_token = format!("{}|{}", self.app_id, self.app_secret()?.expose());
-        let app_token = AccessToken::try_from(app_token).map_err(super::not_sent)?;
-        let call = self.get(&["debug_token"]).secret_query("input_token", token.expose()).token(&app_token);
+        let call = self.get(&["debug_token"]).secret_query("input_token", token.expose()).by(Actor::App);
         call.send::<Debugged>().await?.data.into_facts()
     }
 
@@ -33,7 +31,7 @@ impl TokenGraph for Graph {
             .get(&["oauth", "access_token"])
             .query(&[("grant_type", "fb_exchange_token"), ("client_id", &self.app_id)])
             .query(&[("set_token_expires_in_60_days", "true")])
-            .secret_query("client_secret", self.app_secret()?.expose())
+            .by(Actor::ClientSecret)
             .secret_query("fb_exchange_token", token.expose());
         call.send::<Token>().await?.into_token()
     }

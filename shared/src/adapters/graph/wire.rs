@@ -25,15 +25,16 @@ struct Unusable {
     what: &'static str,
 }
 
-/// Reads an answer. Meta says not to build on the status, so an error envelope counts whatever it is.
-pub(super) fn answer<T: DeserializeOwned>(
-    status: u16,
-    body: &[u8],
-    secrets: &[&str],
-) -> Result<T, GraphError> {
-    if let Ok(Envelope { error }) = serde_json::from_slice(body) {
-        return Err(error.into_meta_error(status, secrets).into());
+/// Looks for an error in an answer. Meta says not to build on the status, so an error envelope counts whatever it is.
+pub(super) fn refuse(body: &[u8], status: u16, secrets: &[&str]) -> Result<(), GraphError> {
+    match serde_json::from_slice(body) {
+        Ok(Envelope { error }) => Err(error.into_meta_error(status, secrets).into()),
+        Err(_) => Ok(()),
     }
+}
+
+/// Reads an answer that is no error.
+pub(super) fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, GraphError> {
     let unusable = |what| unclear(Unusable { status, bytes: body.len(), what });
     if !(200..300).contains(&status) {
         return Err(unusable("not an error of Meta's"));
@@ -187,6 +188,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn answer<T: DeserializeOwned>(status: u16, body: &[u8], secrets: &[&str]) -> Result<T, GraphError> {
+        refuse(body, status, secrets).and_then(|()| read(status, body))
+    }
 
     fn refusal(body: &Value) -> MetaError {
         let error = answer::<Value>(400, body.to_string().as_bytes(), &["s3cret", "204866"]).err().unwrap();

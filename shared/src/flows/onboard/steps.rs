@@ -356,12 +356,15 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             return Ok(());
         }
         let pin = match (&o.claims.pin, &client.sealed_pin) {
-            (Some(typed), _) => Some(self.seal.open(typed, SealContext::OnboardingPin(&o.id)).await?),
+            (Some(typed), _) => {
+                let typed = self.seal.open(typed, SealContext::OnboardingPin(&o.id)).await?;
+                Some(Pin::try_from(typed).map_err(|e| StoreError::corrupt("onboardings", e))?)
+            }
             (None, Some(_)) => None,
-            (None, None) => Some(self.new_pin().expose().to_owned()),
+            (None, None) => Some(self.new_pin()),
         };
         if let Some(pin) = pin {
-            client.sealed_pin = Some(self.seal.seal(&pin, SealContext::ClientPin(&phone)).await?);
+            client.sealed_pin = Some(self.seal.seal(pin.expose(), SealContext::ClientPin(&phone)).await?);
             self.save_client(client).await?;
         }
         o.done(Step::PinStored, now, [("phoneNumberId", phone.to_string())]);

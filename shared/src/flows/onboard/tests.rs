@@ -5,6 +5,8 @@ mod grants;
 mod numbers;
 mod steps;
 
+use secrecy::ExposeSecret;
+
 use super::*;
 use crate::domain::client::{Client, ClientStatus};
 use crate::domain::ids::BotId;
@@ -74,7 +76,7 @@ impl Signup {
     async fn stored_pin(&self) -> Option<String> {
         let sealed = self.client().sealed_pin?;
         let context = SealContext::ClientPin(&self.it.phone_number_id);
-        Some(self.world.seal.open(&sealed, context).await.unwrap())
+        Some(self.world.seal.open(&sealed, context).await.unwrap().expose_secret().to_owned())
     }
 }
 

@@ -18,6 +18,7 @@ use crate::flows::invariants::Glance;
 use crate::flows::onboard;
 use crate::flows::receive::receive;
 use crate::flows::testing::{self, Order, Process, Told, claims, signature, solution_partner};
+use crate::kept::Kept;
 use crate::queue::each;
 use crate::testing::{SignedUp, World};
 
@@ -91,7 +92,7 @@ pub(super) struct Task {
 
 pub(super) fn deliver(world: World, body: Rc<Vec<u8>>) -> Working {
     Box::pin(async move {
-        let secret = AppSecret::try_from(SECRET.to_owned()).expect("fits a header");
+        let secret = Kept::fixed(AppSecret::try_from(SECRET.to_owned()).expect("fits a header"));
         let header = signature(SECRET, &body);
         let taken = receive(&world.queues, &world.clock, &secret, Some(&header), &body).await;
         Done::Taken(taken.is_ok())

@@ -20,6 +20,7 @@ use crate::flows::testing::{
     Order, PAST_ALL_CLAIMS, Process, bot, claims, exchange, offboard, onboard, reconcile, signature,
     solution_partner, status, token_care, token_settings, until_due, webhook,
 };
+use crate::kept::Kept;
 use crate::ports::Clock;
 use crate::testing::{Fault, SignedUp, World};
 
@@ -96,7 +97,7 @@ impl Cloud {
 
     /// Meta delivers a webhook until it is answered 200.
     pub(super) async fn deliver(&mut self, body: &[u8]) {
-        let secret = AppSecret::try_from(SECRET.to_owned()).unwrap();
+        let secret = Kept::fixed(AppSecret::try_from(SECRET.to_owned()).unwrap());
         let header = signature(SECRET, body);
         for _ in 0..TURNS {
             let world = &self.world;

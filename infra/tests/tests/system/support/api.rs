@@ -84,9 +84,9 @@ impl<'w> Api<'w> {
         let answer = call.send().await.with_context(|| format!("{what} was not answered"))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await.with_context(|| format!("{what} broke off"))?;
-        // Whatever a test asks: no answer holds a secret.
-        let known = |secret: &String| secret.len() > 6 && text.contains(secret);
-        let leaks = secret::has_token(&text) || self.world.canaries().iter().any(known);
+        // Whatever a test asks: no answer holds a secret. Those that are known only later are looked for at the end.
+        self.world.record(&format!("{what} answered {status}\n{headers:?}\n{text}"))?;
+        let leaks = secret::has_token(&text) || self.world.is_leaking(&text);
         ensure!(!leaks, "{what} answered {status} with a secret in it");
         let content_type =
             headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -27,6 +27,11 @@ impl Description {
         Ok(Self { document: serde_json::from_str(&text)?, answers })
     }
 
+    /// All of it.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
     /// The bodies so far, as JSON lines.
     pub(crate) fn answers(&self) -> PathBuf {
         self.answers.lock().expect("nobody panics while holding it").path().to_owned()

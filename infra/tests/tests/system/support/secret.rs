@@ -9,13 +9,3 @@ pub(crate) fn has_token(text: &str) -> bool {
         starts_word && length >= 23
     })
 }
-
-/// Whether these digits stand alone in the text. A fraction of a second does not count.
-pub(crate) fn has_number(text: &str, digits: &str) -> bool {
-    text.match_indices(digits).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + digits.len()..].chars().next();
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '.';
-        !before.is_some_and(inside) && !after.is_some_and(|c| c.is_ascii_alphanumeric())
-    })
-}

@@ -92,10 +92,10 @@ impl Suite {
         result.map_err(|error| format!("{error:#}\nThe logs are in {}", world.info.logs.display()))
     }
 
-    /// Stops the stack, if one was started.
-    pub(crate) fn stop(&self) -> Result<()> {
+    /// Stops the stack, if one was started, and looks at what it left.
+    pub(crate) fn stop(&self, look: impl FnOnce(&World) -> Result<()>) -> Result<()> {
         match self.world.get() {
-            Some(Ok(world)) => self.runtime.block_on(world.stop()),
+            Some(Ok(world)) => self.runtime.block_on(world.stop()).and_then(|()| look(world)),
             _ => Ok(()),
         }
     }

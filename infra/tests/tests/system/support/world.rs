@@ -1,9 +1,10 @@
 //! The running stack.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,6 +13,7 @@ use sha2::Sha256;
 use shared::domain::raw::{PartList, Raw};
 use shared::flows::stored_bytes;
 use switchboard::{Options, Ports, Stack, StackInfo};
+use tempfile::NamedTempFile;
 
 use super::api::WEBHOOKS;
 use super::cloud::{Cloud, Item};
@@ -36,6 +38,12 @@ pub(crate) struct World {
     stack: Mutex<Option<Stack>>,
     /// What must never be seen: every secret that a test had in its hands.
     canaries: Mutex<BTreeSet<String>>,
+    /// Those of them that one answer told.
+    told_once: Mutex<BTreeSet<String>>,
+    /// What the walk at the end looked for, for its second half.
+    looked_for: OnceLock<BTreeSet<String>>,
+    /// Every answer of the API to every test, for secrets that are known only later.
+    answers: Mutex<NamedTempFile>,
     next: AtomicU32,
 }
 
@@ -43,7 +51,11 @@ impl World {
     pub(crate) async fn start() -> Result<Self> {
         // Emptied at each start, so that the logs of a failed run can be read until the next one.
         let state_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("system");
-        let overrides = QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mut overrides: BTreeMap<_, _> =
+            QUICK.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        // The simulator takes any key.
+        let model_key = format!("sk-{:032x}", rand_once());
+        overrides.insert("ModelKey".to_owned(), model_key.clone());
         let options = Options {
             state_dir,
             ports: Ports::Free,
@@ -54,15 +66,24 @@ impl World {
         };
         let stack = Stack::start(options).await?;
         let info = stack.info.clone();
-        Ok(Self {
+        let world = Self {
             http: switchboard::client()?,
             cloud: Cloud::new(&info)?,
             description: Description::read()?,
             info,
             stack: Mutex::new(Some(stack)),
             canaries: Mutex::default(),
+            told_once: Mutex::default(),
+            looked_for: OnceLock::new(),
+            answers: Mutex::new(NamedTempFile::new()?),
             next: AtomicU32::new(1),
-        })
+        };
+        world.must_stay_secret(model_key);
+        let tokens = world.info.tokens.clone().context("the stack simulates Meta")?;
+        for token in tokens.bots.into_values().chain([tokens.admin]) {
+            world.must_stay_secret(token);
+        }
+        Ok(world)
     }
 
     pub(crate) async fn stop(&self) -> Result<()> {
@@ -108,20 +129,70 @@ impl World {
         Api::new(self, None)
     }
 
+    /// A token with these claims, signed as all are: of callers that the stack itself does not have.
+    pub(crate) fn token_of(&self, claims: &Value) -> Result<String> {
+        let stack = self.stack.lock().expect("nobody panics while holding it");
+        let token = stack.as_ref().context("the stack runs")?.token_of(claims)?;
+        self.must_stay_secret(token.clone());
+        Ok(token)
+    }
+
     /// The token that the signup page gets: it opens the signup of this bot and nothing else.
     pub(crate) async fn page_token(&self, bot: &str) -> Result<String> {
         let url = format!("{}/local/onboard-token", self.info.web_url);
         let call = self.http.post(url).header("origin", &self.info.web_url).json(&json!({"botId": bot}));
         let answer: Value = call.send().await?.error_for_status()?.json().await?;
-        Ok(answer["token"].as_str().context("the front gave no page token")?.to_owned())
+        let token = answer["token"].as_str().context("the front gave no page token")?.to_owned();
+        self.must_stay_secret(token.clone());
+        Ok(token)
     }
 
+    /// Marks a secret: it is looked for in all that the whole run leaves anywhere.
     pub(crate) fn must_stay_secret(&self, secret: impl Into<String>) {
         self.canaries.lock().expect("nobody panics while holding it").insert(secret.into());
     }
 
+    /// The same for one that the API tells to whom it is for, in one answer and never again.
+    #[expect(dead_code, reason = "for secrets that the API makes: those of subscriptions")]
+    pub(crate) fn was_told_once(&self, secret: impl Into<String>) {
+        let secret = secret.into();
+        self.told_once.lock().expect("nobody panics while holding it").insert(secret.clone());
+        self.must_stay_secret(secret);
+    }
+
     pub(crate) fn canaries(&self) -> BTreeSet<String> {
         self.canaries.lock().expect("nobody panics while holding it").clone()
+    }
+
+    pub(crate) fn told(&self) -> BTreeSet<String> {
+        self.told_once.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Keeps what is looked for until the stack has stopped.
+    pub(crate) fn keep_secrets_of_the_run(&self, secrets: BTreeSet<String>) {
+        self.looked_for.get_or_init(|| secrets);
+    }
+
+    /// What was looked for; `None` if nobody did.
+    pub(crate) fn secrets_of_the_run(&self) -> Option<BTreeSet<String>> {
+        self.looked_for.get().cloned()
+    }
+
+    /// Whether a text holds a secret that is known by now.
+    pub(crate) fn is_leaking(&self, text: &str) -> bool {
+        let canaries = self.canaries.lock().expect("nobody panics while holding it");
+        canaries.iter().any(|secret| secret.len() > 6 && text.contains(secret))
+    }
+
+    /// Keeps an answer for the walk at the end.
+    pub(crate) fn record(&self, answer: &str) -> Result<()> {
+        let mut answers = self.answers.lock().expect("nobody panics while holding it");
+        writeln!(answers, "{answer}").context("an answer was not kept")
+    }
+
+    /// All answers so far.
+    pub(crate) fn recorded(&self) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.answers.lock().expect("nobody panics while holding it").path())?)
     }
 
     /// The signature that Meta would send with a body.
@@ -278,4 +349,11 @@ pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// A number that differs from run to run.
+fn rand_once() -> u128 {
+    use std::hash::{BuildHasher, RandomState};
+    let half = || u128::from(RandomState::new().hash_one("a run"));
+    half() << 64 | half()
 }
