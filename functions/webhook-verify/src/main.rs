@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let token = OneSecret::new(&secrets, config::required("VERIFY_TOKEN_ARN")?);
     let token = Kept::<VerifyToken>::read(token, SystemClock).await?;
     run(service_fn(async |request: Request| {
-        shared::http::serve(&request, async { handler::handle(&token, &request).await }).await
+        shared::http::serve(&request, handler::handle(&token, &request)).await
     }))
     .await
 }
