@@ -79,7 +79,6 @@ impl Stack {
             dir: &dir,
             binaries: &binaries,
             parameters: &parameters,
-            enforce_roles: options.enforce_roles,
         };
         let deployed = cloud::deploy(&mut emulator, deployment, progress).await?;
         front.api.is_at(deployed.api_base(emulator.endpoint())?);
