@@ -74,12 +74,8 @@ impl Stack {
         });
         // Before the deployment: the emulator fetches the tokens' key from it.
         let server = front::serve(front.clone(), front_port)?;
-        let deployment = Deployment {
-            python: &python,
-            dir: &dir,
-            binaries: &binaries,
-            parameters: &parameters,
-        };
+        let deployment =
+            Deployment { python: &python, dir: &dir, binaries: &binaries, parameters: &parameters };
         let deployed = cloud::deploy(&mut emulator, deployment, progress).await?;
         front.api.is_at(deployed.api_base(emulator.endpoint())?);
 

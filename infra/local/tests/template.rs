@@ -154,7 +154,8 @@ fn uses_of_the_token_key(template: &Value) -> BTreeSet<String> {
             let condition = statement["Condition"].as_mapping().unwrap();
             assert_eq!(condition.len(), 2, "{name}");
             let records = &condition["ForAnyValue:StringEquals"]["kms:EncryptionContextKeys"];
-            let field = condition["StringEquals"]["kms:EncryptionContext:switchboard:field"].as_str().unwrap();
+            let field =
+                condition["StringEquals"]["kms:EncryptionContext:switchboard:field"].as_str().unwrap();
             for action in statement["Action"].as_sequence().unwrap() {
                 for record in records.as_sequence().unwrap() {
                     let record = record.as_str().unwrap().trim_start_matches("switchboard:");

@@ -45,7 +45,10 @@ impl Grant {
 }
 
 /// The resources of one type, by name.
-pub(super) fn resources<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(super) fn resources<'a>(
+    template: &'a Value,
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let all = template["Resources"].as_object().into_iter().flatten();
     all.filter(move |(_, resource)| resource["Type"] == kind).map(|(name, it)| (name.as_str(), it))
 }
@@ -110,7 +113,7 @@ fn conditions(condition: &Value) -> Vec<(String, Option<[String; 2]>)> {
         for field in fields.iter().filter_map(|it| it.as_str()) {
             let mut sealed = [format!("{FIELD}={field}"), record.to_owned()];
             sealed.sort();
-            kinds.push((format!("the {field} of a {record}"), Some(sealed)));
+            kinds.push((format!("the `{field}` of a `{record}`"), Some(sealed)));
         }
     }
     match condition {
@@ -122,13 +125,13 @@ fn conditions(condition: &Value) -> Vec<(String, Option<[String; 2]>)> {
     }
 }
 
-/// `StringEquals kms:ViaService: s3.${AWS::Region}.…`
+/// As in `StringEquals kms:ViaService: s3.${AWS::Region}.…`.
 fn plain(condition: &Value) -> String {
     let mut words = Vec::new();
     for (operator, keys) in condition.as_object().into_iter().flatten() {
         for (key, values) in keys.as_object().into_iter().flatten() {
             let values: Vec<String> = list(values).iter().map(|value| named(value)).collect();
-            words.push(format!("{operator} {key}: {}", values.join(", ")));
+            words.push(format!("`{operator} {key}: {}`", values.join(", ")));
         }
     }
     words.join("; ")

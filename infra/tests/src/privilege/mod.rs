@@ -111,6 +111,8 @@ impl Ledger {
             let of = owners.get(name).cloned().unwrap_or_else(|| name.to_owned());
             ledger.add(name, of, &role["Properties"]);
         }
+        // The order of a template's resources means nothing.
+        ledger.roles.sort_by(|one, other| one.of.cmp(&other.of));
         ledger.give_to_pollers(template);
         ledger.look_for_what_does_not_fit();
         ledger
@@ -152,7 +154,9 @@ impl Ledger {
                 let same = |grant: &Grant| grant.action == *action && grant.resource == from;
                 match role.grants.iter_mut().find(|(grant, _)| same(grant)) {
                     Some((_, user)) => *user = User::Poller,
-                    None => self.problems.push(format!("{to}: {action} on {from} is missing: {name} needs it")),
+                    None => {
+                        self.problems.push(format!("{to}: {action} on {from} is missing: {name} needs it"))
+                    }
                 }
             }
         }
@@ -177,10 +181,13 @@ impl Ledger {
             }
         }
         for unused in &self.exceptions.unused {
-            let mut grants = self.roles.iter().flat_map(|role| role.grants.iter().map(move |(it, _)| (role, it)));
+            let mut grants =
+                self.roles.iter().flat_map(|role| role.grants.iter().map(move |(it, _)| (role, it)));
             if !grants.any(|(role, grant)| unused.covers(&role.of, grant)) {
                 let Unused { of, action, resource, .. } = unused;
-                self.problems.push(format!("privilege.json excuses {of}: {action} on {resource}, which nobody grants"));
+                self.problems.push(format!(
+                    "privilege.json excuses {of}: {action} on {resource}, which nobody grants"
+                ));
             }
         }
     }
@@ -195,16 +202,22 @@ impl Ledger {
                 let of = role.map_or(&call.role, |role| &role.of);
                 let sealed = call.sealed.join(", ");
                 let sealed = if sealed.is_empty() { sealed } else { format!(" ({sealed})") };
-                problems.push(format!("{of}: {} on {}{sealed} was called and is not granted", call.action, call.resource));
+                problems.push(format!(
+                    "{of}: {} on {}{sealed} was called and is not granted",
+                    call.action, call.resource
+                ));
             }
         }
         for role in &self.roles {
             for (grant, user) in &role.grants {
                 let used = calls.iter().any(|call| call.role == role.name && grant.allows(call));
                 match user {
-                    User::Run if !used => problems.push(format!("{}: {grant} is granted and nothing used it", role.of)),
+                    User::Run if !used => {
+                        problems.push(format!("{}: {grant} is granted and nothing used it", role.of))
+                    }
                     User::Nobody { rare: false, .. } if used => {
-                        problems.push(format!("{}: {grant} is used: privilege.json need not excuse it", role.of));
+                        problems
+                            .push(format!("{}: {grant} is used: privilege.json need not excuse it", role.of));
                     }
                     _ => {}
                 }

@@ -31,7 +31,8 @@ impl Ledger {
     fn write_reasons(&self, page: &mut String) {
         page.push_str("\n## Stars and AWS's own policies\n\n| What | Why |\n|---|---|\n");
         let grants = || self.roles.iter().flat_map(|role| &role.grants);
-        let used = self.exceptions.stars.iter().filter(|(name, _)| grants().any(|(it, _)| it.resource == **name));
+        let used =
+            self.exceptions.stars.iter().filter(|(name, _)| grants().any(|(it, _)| it.resource == **name));
         for (name, reason) in used {
             let _ = writeln!(page, "| `{name}` | {reason} |");
         }
@@ -48,7 +49,11 @@ fn write_role(page: &mut String, role: &Role) {
     for (grant, user) in &role.grants {
         let mut condition = grant.condition.clone();
         if grant.optional {
-            condition.push_str(if condition.is_empty() { "a parameter asks for it" } else { "; a parameter asks for it" });
+            condition.push_str(if condition.is_empty() {
+                "a parameter asks for it"
+            } else {
+                "; a parameter asks for it"
+            });
         }
         let line = (grant.resource.as_str(), condition, words(user));
         lines.entry(line).or_default().push(format!("`{}`", grant.action));

@@ -48,7 +48,8 @@ fn run() -> Vec<Call> {
 }
 
 fn exceptions(unused: &Value) -> Exceptions {
-    serde_json::from_value(json!({"managedPolicies": {}, "stars": {"Bucket/*": "Files."}, "unused": unused})).unwrap()
+    serde_json::from_value(json!({"managedPolicies": {}, "stars": {"Bucket/*": "Files."}, "unused": unused}))
+        .unwrap()
 }
 
 fn ledger(template: &Value) -> Ledger {
@@ -86,7 +87,7 @@ fn a_secret_of_another_kind_is_neither_granted_nor_the_use_of_a_grant() {
         ledger(&template()).compare(&calls),
         [
             "Reader: kms:Decrypt on Key (switchboard:field=pin, switchboard:grant) was called and is not granted",
-            "Reader: kms:Decrypt on Key (the business_token of a switchboard:grant) is granted and nothing used it",
+            "Reader: kms:Decrypt on Key (the `business_token` of a `switchboard:grant`) is granted and nothing used it",
         ]
     );
 }
@@ -96,7 +97,10 @@ fn a_grant_of_kms_without_both_parts_of_its_binding_is_a_problem() {
     for part in ["ForAnyValue:StringEquals", "StringEquals"] {
         let mut template = template();
         statements(&mut template)[4]["Condition"].as_object_mut().unwrap().remove(part);
-        assert_eq!(ledger(&template).problems, ["Reader: kms:Decrypt on Key is bound to no encryption context"]);
+        assert_eq!(
+            ledger(&template).problems,
+            ["Reader: kms:Decrypt on Key is bound to no encryption context"]
+        );
     }
 }
 
@@ -133,8 +137,7 @@ fn the_same_grant_twice_is_a_problem() {
 
 #[test]
 fn a_reason_excuses_an_unused_grant_until_something_uses_it_or_nothing_grants_it() {
-    let unused =
-        json!([{"of": "Reader", "action": "dynamodb:GetItem", "resource": "Table", "reason": "Only in disasters."}]);
+    let unused = json!([{"of": "Reader", "action": "dynamodb:GetItem", "resource": "Table", "reason": "Only in disasters."}]);
     let calls = run();
     let excused = Ledger::new(&template(), exceptions(&unused));
     assert_eq!(excused.compare(&calls[1..]), Vec::<String>::new());
@@ -161,7 +164,7 @@ fn the_page_has_a_line_for_each_resource_with_who_uses_it() {
         "### Reader",
         "| `Table` | `dynamodb:GetItem` |  | the run |",
         "| `Queue` | `sqs:DeleteMessage`, `sqs:GetQueueAttributes`, `sqs:ReceiveMessage` |  | AWS, to feed the function |",
-        "| `Key` | `kms:Decrypt` | the business_token of a switchboard:grant | the run |",
+        "| `Key` | `kms:Decrypt` | the `business_token` of a `switchboard:grant` | the run |",
     ] {
         assert!(page.lines().any(|it| it == line), "no {line} in\n{page}");
     }

@@ -44,8 +44,10 @@ async fn no_function_was_refused_a_call(world: &World) -> Result<()> {
     for file in std::fs::read_dir(&world.info.logs)? {
         let path = file?.path();
         // As AWS's services say it, in codes and in words.
-        let refused = |line: &&str| line.contains("AccessDenied") || line.contains("is not authorized to perform");
-        refusals.extend(read(&path)?.lines().filter(refused).map(|line| format!("{}: {line}", path.display())));
+        let refused =
+            |line: &&str| line.contains("AccessDenied") || line.contains("is not authorized to perform");
+        refusals
+            .extend(read(&path)?.lines().filter(refused).map(|line| format!("{}: {line}", path.display())));
     }
     ensure!(refusals.is_empty(), "{}", refusals.join("\n"));
     Ok(())
@@ -57,7 +59,11 @@ async fn the_page_on_least_privilege_says_what_the_template_grants(world: &World
     let (fresh, committed) = (state(world, "least-privilege.md"), repository("docs/least-privilege.md"));
     std::fs::write(&fresh, ledger.report())?;
     let same = std::fs::read_to_string(&committed).is_ok_and(|text| text == ledger.report());
-    ensure!(same, "the template grants something else: look at the difference and then cp {} docs/", fresh.display());
+    ensure!(
+        same,
+        "the template grants something else: look at the difference and then cp {} docs/",
+        fresh.display()
+    );
     Ok(())
 }
 

@@ -50,7 +50,7 @@ impl World {
             fresh: true,
             overrides,
             quiet: true,
-            enforce_roles: std::env::var_os("PLAIN").is_none(),
+            enforce_roles: true,
             ..Options::default()
         };
         let stack = Stack::start(options).await?;
