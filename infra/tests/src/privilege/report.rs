@@ -20,10 +20,14 @@ impl Ledger {
             let _ = write!(page, "\n### {}\n\n", role.of);
             write_role(&mut page, role);
         }
-        page.push_str("\n## Roles of services\n\nEventBridge Scheduler takes these to start functions.\n");
+        page.push_str(
+            "\n## Roles of services\n\nEventBridge Scheduler takes these to start functions.\n\n\
+             | Role | Actions |\n|---|---|\n",
+        );
         for role in others {
-            let _ = write!(page, "\n### {}\n\n", role.name);
-            write_role(&mut page, role);
+            let grants: Vec<_> =
+                role.grants.iter().map(|(it, _)| format!("`{}` on `{}`", it.action, it.resource)).collect();
+            let _ = writeln!(page, "| `{}` | {} |", role.name, grants.join(", "));
         }
         page
     }
