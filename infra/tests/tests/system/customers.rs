@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 
-use crate::large::{noise, webhook};
+use crate::large::noise;
 use crate::support::{Case, World, cases, eventually};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -79,7 +80,10 @@ async fn what_is_large_and_an_accounts_events_are_told_and_erased_with_the_custo
     let name = noise(world.unique(), 700_000);
     let contact = json!({"full_name": name, "phone_number": customer});
     let synced = json!({"state_sync": [{"type": "contact", "action": "add", "contact": contact}]});
-    let body = webhook(&client.signup.waba, "smb_app_state_sync", &synced);
+    // What came before the client signed up is another's.
+    let entry = json!({"id": client.signup.waba, "time": Timestamp::now().as_second() + 1,
+        "changes": [{"field": "smb_app_state_sync", "value": synced}]});
+    let body = json!({"object": "whatsapp_business_account", "entry": [entry]}).to_string();
     ensure!(world.deliver(body).await? == 200, "not taken");
 
     let path = format!("/api/whatsapp/conversations/{}/{customer}", client.bot);

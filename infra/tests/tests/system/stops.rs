@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside an_answer_that_meta_slows_down_comes_later_and_once,
         Beside a_client_that_nobody_pays_for_is_paused_until_a_message_goes_out_again,
         Beside a_dead_token_is_told_and_a_new_one_ends_it,
-        Beside an_answer_finds_a_dead_token_and_goes_out_with_a_new_one,
+        Beside an_answer_finds_a_dead_token_and_a_new_one_ends_it,
     ]
 }
 
@@ -138,7 +138,7 @@ async fn a_dead_token_is_told_and_a_new_one_ends_it(world: &World) -> Result<()>
     Ok(())
 }
 
-async fn an_answer_finds_a_dead_token_and_goes_out_with_a_new_one(world: &World) -> Result<()> {
+async fn an_answer_finds_a_dead_token_and_a_new_one_ends_it(world: &World) -> Result<()> {
     let (client, customer) = (world.client().await?, world.new_customer());
     let id = GrantId::new(&client.bot.parse()?, &client.signup.business.parse()?);
     let tables = world.cloud.tables();
@@ -156,5 +156,7 @@ async fn an_answer_finds_a_dead_token_and_goes_out_with_a_new_one(world: &World)
     .await?;
     let fresh = Grant { token_version: version + 2, ..good };
     ensure!(tables.save_grant(&fresh, Some(version + 1)).await?, "the grant changed meanwhile");
-    client.answers(&customer, 1).await.map(drop)
+    let other = world.new_customer();
+    client.hears(&other, "Hello").await?;
+    client.answers(&other, 1).await.map(drop)
 }
