@@ -51,7 +51,6 @@ impl World {
             overrides,
             quiet: true,
             enforce_roles: true,
-            ..Options::default()
         };
         let stack = Stack::start(options).await?;
         let info = stack.info.clone();
