@@ -1,8 +1,8 @@
 """Deploys the SAM template to the local cloud and prints what came out, as JSON.
 
-usage: deploy.py ENDPOINT TEMPLATE PARAMETERS.json BINARIES LOGS [roles]
+usage: deploy.py ENDPOINT TEMPLATE PARAMETERS.json BINARIES LOGS TRANSLATED.json
 
-With `roles`, for an emulator that enforces them.
+The last is written: the template after SAM's translation, as it is deployed.
 
 AWS itself translates SAM templates and reads routes from an OpenAPI body; the emulator (ministack) is
 given the translated template with each route written out. Nothing here is used for AWS.
@@ -29,10 +29,10 @@ BUCKET = "switchboard-functions"
 HASH_TAG = "switchboard:hash"
 
 
-def main(endpoint, template_file, parameters_file, binaries, logs, roles=None):
+def main(endpoint, template_file, parameters_file, binaries, logs, translated_file):
     template_text = read(template_file)
     parameters = json.loads(read(parameters_file))
-    wanted = digest(template_text, parameters, binaries, logs, roles, read(__file__))
+    wanted = digest(template_text, parameters, binaries, logs, read(__file__))
     wait_until_healthy(endpoint)
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)
     stack = find_stack(cloudformation)
@@ -41,10 +41,10 @@ def main(endpoint, template_file, parameters_file, binaries, logs, roles=None):
         s3.create_bucket(Bucket=BUCKET)
         template = yaml.load(template_text, CloudFormationLoader)
         package(template, s3, binaries, logs)
-        if roles:
-            adapt_policies(template)
         translated = write_out_routes(translate(template))
         resolve_concurrency(translated, parameters)
+        with open(translated_file, "w", encoding="utf-8") as file:
+            json.dump(translated, file)
         template_url = upload(s3, endpoint, translated)
         stack = create_or_update(cloudformation, stack, template_url, parameters, wanted)
     print(json.dumps(summary(endpoint, cloudformation, stack)))
@@ -117,22 +117,6 @@ def functions(template):
 
 def binary(resource):
     return resource["Metadata"]["BuildProperties"]["Binary"]
-
-
-def adapt_policies(template):
-    """What the emulator judges differently: it never matches conditions on encryption contexts, and it
-    wants a grant of its own for SendMessageBatch, which AWS counts as SendMessage, and the like. It is also
-    spoken to without TLS, which the policies of buckets refuse."""
-    resources = template["Resources"]
-    for name in [name for name, it in resources.items() if it["Type"] == "AWS::S3::BucketPolicy"]:
-        del resources[name]
-    for resource in functions(template):
-        for statement in resource["Properties"]["Policies"][0]["Statement"]:
-            if "Action" not in statement:
-                continue  # Only there under a condition of the template.
-            statement.pop("Condition", None)
-            single = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
-            statement["Action"] += [f"{action}Batch" for action in statement["Action"] if action in single]
 
 
 def translate(template):

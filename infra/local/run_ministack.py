@@ -48,6 +48,11 @@ def main():
     # After each call the emulator waits 50 ms for a log line. Ours go to files (see deploy.py).
     Worker._drain_stderr_bounded = lambda *_arguments, **_options: ""
     ProvidedWorker.invoke = fail_alone(ProvidedWorker.invoke)
+    if calls_file := os.environ.get("CALLS_FILE"):
+        sys.dont_write_bytecode = True  # this folder belongs to the repository
+        import roles
+
+        roles.install(calls_file)
     sys.argv = ["ministack"]
     try:
         ministack()

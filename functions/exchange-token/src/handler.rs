@@ -15,7 +15,7 @@ pub(crate) async fn handle<S, K, G, C, R>(
     request: &Request,
 ) -> Result<Response<Body>, ApiError>
 where
-    S: Onboardings + IdempotencyKeys, // dynamodb:GetItem, PutItem, UpdateItem on onboardings and idempotency
+    S: Onboardings + IdempotencyKeys, // dynamodb on onboardings and idempotency
     K: Seal,                          // kms:Encrypt
     G: TokenGraph,                    // the Graph API; no AWS permission
     C: Clock,

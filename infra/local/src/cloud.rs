@@ -44,7 +44,7 @@ pub(crate) struct Emulator {
 pub(crate) struct Mode<'a> {
     /// The folder of what it keeps.
     pub(crate) state: &'a str,
-    /// Whether a function may do only what its role says.
+    /// Whether a function may do only what its role says, and `calls.jsonl` lists what it did.
     pub(crate) enforce_roles: bool,
     /// Where the functions send their traces.
     pub(crate) traces: SocketAddr,
@@ -76,6 +76,7 @@ impl Emulator {
             .env("STATE_DIR", dir.file(state))
             .env("AUTH", enforce_roles.to_string())
             .env("AWS_XRAY_DAEMON_ADDRESS", traces.to_string())
+            .envs(enforce_roles.then(|| ("CALLS_FILE", dir.file("calls.jsonl"))))
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .stdin(Stdio::piped())
@@ -141,7 +142,6 @@ pub(crate) struct Deployment<'a> {
     pub(crate) dir: &'a StateDir,
     pub(crate) binaries: &'a Path,
     pub(crate) parameters: &'a BTreeMap<String, String>,
-    pub(crate) enforce_roles: bool,
 }
 
 /// What came out of a deployment.
@@ -230,7 +230,7 @@ pub(crate) async fn deploy(
         .arg(parameters)
         .arg(deployment.binaries)
         .arg(deployment.dir.file("logs"))
-        .args(deployment.enforce_roles.then_some("roles"))
+        .arg(deployment.dir.file("template.json"))
         .envs(CREDENTIALS)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tokio::select! {

@@ -19,8 +19,9 @@ pub struct Options {
     pub overrides: BTreeMap<String, String>,
     /// Print nothing.
     pub quiet: bool,
-    /// Let each function do only what its role in the template says. Off by default, so that the endpoint
-    /// takes unsigned calls, too; a stack is one or the other for good.
+    /// Let each function do only what its role in the template says, and list in `calls.jsonl` of the state
+    /// folder what it did. Off by default, so that the endpoint takes unsigned calls, too; a stack is one or
+    /// the other for good.
     pub enforce_roles: bool,
 }
 

@@ -75,13 +75,8 @@ impl Stack {
         });
         // Before the deployment: the emulator fetches the tokens' key from it.
         let server = front::serve(front.clone(), front_port)?;
-        let deployment = Deployment {
-            python: &python,
-            dir: &dir,
-            binaries: &binaries,
-            parameters: &parameters,
-            enforce_roles: options.enforce_roles,
-        };
+        let deployment =
+            Deployment { python: &python, dir: &dir, binaries: &binaries, parameters: &parameters };
         let deployed = cloud::deploy(&mut emulator, deployment, progress).await?;
         front.api.is_at(deployed.api_base(emulator.endpoint())?);
 

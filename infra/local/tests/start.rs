@@ -29,7 +29,7 @@ async fn status(stack: &StackInfo, path: &str, token: Option<&str>) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_starts_answers_moves_and_leaves_nothing_behind() {
+async fn a_stack_starts_answers_plays_the_demo_moves_and_leaves_nothing_behind() {
     let temp = tempfile::tempdir().unwrap();
     let file = temp.path().join("stack.json");
 
@@ -46,6 +46,8 @@ async fn a_stack_starts_answers_moves_and_leaves_nothing_behind() {
     assert_eq!(status(&first, clients, Some("not.a.token")).await, 401);
     assert_eq!(status(&first, clients, Some(&tokens.bots["demo-bakery"])).await, 200);
     assert_eq!(status(&first, "/api/no-such-thing", Some(&tokens.admin)).await, 404);
+
+    switchboard::demo::run(&first, true).await.unwrap();
 
     stack.stop().await.unwrap();
     assert!(!file.exists());

@@ -2,3 +2,4 @@
 //! its own.
 
 pub mod needles;
+pub mod privilege;

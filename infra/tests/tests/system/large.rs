@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
 const LARGE: usize = 2_900_000;
 
 /// Text of this length that does not compress to much less.
-fn noise(seed: u32, len: usize) -> String {
+pub(crate) fn noise(seed: u32, len: usize) -> String {
     let mut text = String::with_capacity(len + 48);
     let mut block = Sha256::digest(seed.to_be_bytes());
     while text.len() < len {
@@ -34,7 +34,7 @@ fn noise(seed: u32, len: usize) -> String {
     text
 }
 
-fn webhook(entry_id: &str, field: &str, value: &Value) -> String {
+pub(crate) fn webhook(entry_id: &str, field: &str, value: &Value) -> String {
     let entry =
         json!([{"id": entry_id, "time": 1_795_200_000, "changes": [{"field": field, "value": value}]}]);
     json!({"object": "whatsapp_business_account", "entry": entry}).to_string()

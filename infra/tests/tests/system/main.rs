@@ -23,6 +23,7 @@ mod openapi;
 mod outages;
 mod outside;
 mod pages;
+mod privilege;
 mod recovery;
 mod refusals;
 mod secrets;
@@ -46,6 +47,7 @@ const THREADS: usize = 6;
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
+    let all_tests_run = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.ignored;
     let suite = Suite::new();
     let cases = [
         // Those that must be alone come first: everybody waits for them.
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         refusals::cases(),
         // It looks at what all others left behind.
         secrets::cases(),
+        privilege::cases(all_tests_run),
     ];
     let conclusion = libtest_mimic::run(&arguments, suite.trials(cases.into_iter().flatten()));
     // What the parts of the stack keep is on the disk once they have stopped.

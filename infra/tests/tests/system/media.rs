@@ -66,6 +66,12 @@ async fn what_a_customer_sends_is_kept_and_given_by_a_link_until_it_is_erased(wo
 
     client.settled(&customer).await?;
     let talk = format!("/api/whatsapp/conversations/{}/{customer}", client.bot);
+    eventually("the file is among what is told of the customer", async || {
+        let told = client.api.get(&format!("{talk}/export")).await?;
+        ensure!(told.status == 200 && told.text.contains(id), "{told}");
+        Ok(())
+    })
+    .await?;
     let receipt = client.api.delete(&talk).await?.ok()?;
     ensure!(receipt["erased"]["files"] == 1, "{receipt}");
     client.api.get(&path).await?.refused(404, "media_not_found")?;

@@ -18,6 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside another_bot_does_not_take_an_active_number,
         Beside all_numbers_of_one_signup_share_its_grant,
         Beside a_finished_onboarding_answers_the_same_again,
+        Beside the_same_call_with_a_key_is_one_call,
     ]
 }
 
@@ -208,5 +209,17 @@ async fn a_finished_onboarding_answers_the_same_again(world: &World) -> Result<(
     let called = client.api.onboard(&client.onboarding, &client.signup).await?.ok()?;
     ensure!(read == called, "read {read}, called {called}");
     ensure!(read["client"]["ready"] == true && read["status"] == "active", "{read}");
+    Ok(())
+}
+
+async fn the_same_call_with_a_key_is_one_call(world: &World) -> Result<()> {
+    let client = world.client().await?;
+    let key = format!("key-{}", world.unique());
+    let body = client.signup.event(&client.onboarding);
+    let first = client.api.post_with_key(ONBOARD, &key, &body).await?.ok()?;
+    let again = client.api.post_with_key(ONBOARD, &key, &body).await?.ok()?;
+    ensure!(first == again, "{first} and then {again}");
+    let other = client.signup.event("ob_other");
+    client.api.post_with_key(ONBOARD, &key, &other).await?.refused(422, "idempotency_key_reused")?;
     Ok(())
 }

@@ -8,11 +8,13 @@ use shared::domain::raw::{Raw, sha256};
 use shared::ports::{Quarantine, Quarantined};
 use switchboard::recovery::invoke;
 
+use crate::large::{noise, webhook};
 use crate::support::{Case, World, cases, eventually};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases!["recovery":
         Beside a_poisoned_element_dies_alone_and_after_the_fix_a_redrive_gets_it_answered_once,
+        Beside a_poisoned_element_goes_back_alone_and_is_recorded_once_it_can_be,
         Beside a_dead_nudge_and_a_dead_schedule_leave_their_dead_letter_queues,
         Beside what_is_understood_after_a_fix_leaves_the_quarantine_unanswered_and_the_rest_stays,
         Beside a_replay_of_a_numbers_messages_changes_nothing,
@@ -69,7 +71,41 @@ async fn a_poisoned_element_dies_alone_and_after_the_fix_a_redrive_gets_it_answe
     ensure!(history.len() == 2, "one message, one answer: {history:?}");
     let found = invoke(&world.info, &looks).await?;
     ensure!(found["moved"] == 0 && found["more"] == false, "{found}");
+
+    // One that the archive cannot keep in one item.
+    let letter = noise(world.unique(), 700_000);
+    let send = world.cloud.aws.sqs().send_message().queue_url(&world.info.queues["inboundDead"]);
+    send.message_body(&letter).send().await?;
+    let archived = invoke(&world.info, &json!({"job": "archive-dead-letters", "olderThanDays": 0})).await?;
+    ensure!(archived["archived"] == 1, "{archived}");
+    let redriven = invoke(&world.info, &json!({"job": "redrive", "queue": "inbound"})).await?;
+    ensure!(redriven["moved"] == 1 && redriven["fromArchive"] == 1, "{redriven}");
+    let kept = async || world.quarantined(&sha256(letter.as_bytes())).await;
+    let kept = eventually("ingest keeps what it does not understand", kept).await?;
+    ensure!(kept == letter.as_bytes(), "another thing is kept");
     Ok(())
+}
+
+async fn a_poisoned_element_goes_back_alone_and_is_recorded_once_it_can_be(world: &World) -> Result<()> {
+    let phone = format!("11791{:07}", world.unique());
+    let (poisoned, healthy) = (world.new_customer(), world.new_customer());
+    let poisoning = poison(world, &phone, &poisoned).await?;
+    let message = |from: &str| {
+        json!({"id": format!("wamid.TOGETHER{from}"), "from": from, "timestamp": "1795200000", "type": "text",
+            "text": {"body": "Hello"}})
+    };
+    let metadata = json!({"display_phone_number": "15550100000", "phone_number_id": phone});
+    let value = json!({"messaging_product": "whatsapp", "metadata": metadata,
+        "messages": [message(&poisoned), message(&healthy)]});
+    ensure!(world.deliver(webhook("228900000000001", "messages", &value)).await? == 200, "not taken");
+    let recorded = async |from: &str| {
+        let wamid = format!("wamid.TOGETHER{from}");
+        world.cloud.item("messages", ("messageId", &wamid)).await?.context("not recorded")
+    };
+    eventually("the healthy one is recorded", async || recorded(&healthy).await).await?;
+    ensure!(recorded(&poisoned).await.is_err(), "it is no poison");
+    cure(world, poisoning).await?;
+    eventually("the other one is recorded", async || recorded(&poisoned).await).await.map(drop)
 }
 
 async fn a_dead_nudge_and_a_dead_schedule_leave_their_dead_letter_queues(world: &World) -> Result<()> {
@@ -80,9 +116,12 @@ async fn a_dead_nudge_and_a_dead_schedule_leave_their_dead_letter_queues(world: 
     ] {
         let send = world.cloud.aws.sqs().send_message().queue_url(&world.info.queues[dead]);
         send.message_body(body).send().await?;
+        let looks = json!({"job": "redrive", "queue": queue, "dryRun": true});
+        let found = invoke(&world.info, &looks).await?;
+        ensure!(found[result] == 1, "{queue}: {found}");
         let done = invoke(&world.info, &json!({"job": "redrive", "queue": queue})).await?;
         ensure!(done[result] == 1, "{queue}: {done}");
-        let done = invoke(&world.info, &json!({"job": "redrive", "queue": queue, "dryRun": true})).await?;
+        let done = invoke(&world.info, &looks).await?;
         ensure!(done[result] == 0, "{queue}: {done}");
     }
     Ok(())
@@ -163,6 +202,12 @@ async fn a_replay_of_a_numbers_messages_changes_nothing(world: &World) -> Result
         Ok(history)
     })
     .await?;
+    let one = json!({"job": "replay", "messageId": before[1]["messageId"], "dryRun": false});
+    let done = invoke(&world.info, &one).await?;
+    ensure!(done["replayed"] == 1, "{done}");
+    let events = json!({"job": "replay", "owner": client.signup.waba, "dryRun": false});
+    let done = invoke(&world.info, &events).await?;
+    ensure!(done["skipped"] == 0, "{done}");
     for selection in [json!({"phoneNumberId": client.phone()}), json!({"botId": client.bot})] {
         let mut wanted = json!({"job": "replay", "dryRun": false, "answers": true, "limit": 1});
         wanted

@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside an_answer_that_meta_slows_down_comes_later_and_once,
         Beside a_client_that_nobody_pays_for_is_paused_until_a_message_goes_out_again,
         Beside a_dead_token_is_told_and_a_new_one_ends_it,
+        Beside an_answer_finds_a_dead_token_and_a_new_one_ends_it,
     ]
 }
 
@@ -135,4 +136,27 @@ async fn a_dead_token_is_told_and_a_new_one_ends_it(world: &World) -> Result<()>
     let fine = listed(&other).await?;
     ensure!(fine.get("needsReconnect").is_none(), "{fine}");
     Ok(())
+}
+
+async fn an_answer_finds_a_dead_token_and_a_new_one_ends_it(world: &World) -> Result<()> {
+    let (client, customer) = (world.client().await?, world.new_customer());
+    let id = GrantId::new(&client.bot.parse()?, &client.signup.business.parse()?);
+    let tables = world.cloud.tables();
+    let good = tables.grant(&id).await?.context("no grant")?;
+    let version = good.token_version;
+    let sealed = world.cloud.kms().seal("EAAwithdrawn", SealContext::GrantToken(&id)).await?;
+    // Nobody looks after it.
+    let withdrawn = Grant { token: Some(sealed), token_version: version + 1, care_at: None, ..good.clone() };
+    ensure!(tables.save_grant(&withdrawn, Some(version)).await?, "the grant changed meanwhile");
+    client.hears(&customer, "Hello").await?;
+    eventually("the token is marked as dead", async || {
+        let grant = tables.grant(&id).await?.context("no grant")?;
+        grant.dead_since.context("not marked")
+    })
+    .await?;
+    let fresh = Grant { token_version: version + 2, ..good };
+    ensure!(tables.save_grant(&fresh, Some(version + 1)).await?, "the grant changed meanwhile");
+    let other = world.new_customer();
+    client.hears(&other, "Hello").await?;
+    client.answers(&other, 1).await.map(drop)
 }

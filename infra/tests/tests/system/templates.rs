@@ -32,7 +32,8 @@ fn greeting(name: &str) -> Value {
 }
 
 async fn create(client: &Client<'_>, template: &Value) -> Result<String> {
-    let made = client.api.post(&path(client, ""), template).await?.with_status(201)?;
+    let key = format!("{}-{}-{}", client.bot, template["name"], template["language"]);
+    let made = client.api.post_with_key(&path(client, ""), &key, template).await?.with_status(201)?;
     Ok(made["id"].as_str().context("a template without an id")?.to_owned())
 }
 

@@ -3,13 +3,16 @@
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 use shared::domain::grant::Grant;
 use shared::domain::ids::GrantId;
 use shared::domain::seal::SealContext;
+use shared::domain::token_care::Care;
 use shared::ports::{ReadGrants, Seal, WriteGrants};
 use switchboard::recovery::invoke_function;
 
 use crate::support::api::SEND;
+use crate::support::cloud::Item;
 use crate::support::{Case, Client, World, cases, eventually};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -18,6 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases!["tokens":
         Alone a_token_is_renewed_before_it_ends_and_nobody_notices,
         Alone the_system_users_token_is_renewed_and_used_from_then_on,
+        Alone a_token_that_nobody_can_renew_is_told_of_and_its_death_too,
         Beside a_new_signup_of_a_client_whose_token_died_goes_on_with_the_same_client,
     ]
 }
@@ -135,5 +139,31 @@ async fn a_new_signup_of_a_client_whose_token_died_goes_on_with_the_same_client(
     ensure!(!back.history(&customer).await?.is_empty(), "the history is gone");
     let found = grant(world, &back).await?;
     ensure!((found.token_version, found.dead_since) == (version + 2, None), "{found:?}");
+    Ok(())
+}
+
+async fn a_token_that_nobody_can_renew_is_told_of_and_its_death_too(world: &World) -> Result<()> {
+    let client = client_for(world, 5).await?;
+    let refused = json!({"error": {"status": 400, "code": 100, "message": "Invalid parameter"}});
+    let path = format!("{}/system_user_access_tokens", client.signup.business);
+    world.sim().faults(&path, 50, &refused).await?;
+    world.sim().fault("oauth/access_token", &refused).await?;
+    let told = look_after(world, &client, |it| it.care.told_days.is_some()).await?;
+    ensure!(told.care.told_days == Some(7), "{:?}", told.care);
+    let events = world.cloud.everything("events").await?;
+    let waba = AttributeValue::S(client.signup.waba.clone());
+    let expiring =
+        |item: &Item| item.get("ownerId") == Some(&waba) && format!("{item:?}").contains("tokenVersion");
+    ensure!(events.iter().filter(|item| expiring(item)).count() == 1, "not told once");
+
+    let version = told.token_version;
+    let sealed = world.cloud.kms().seal("EAAwithdrawn", SealContext::GrantToken(&grant_id(&client)?)).await?;
+    // Refused once before, long ago.
+    let care = Care { refused_at: Some(Timestamp::UNIX_EPOCH), ..told.care.clone() };
+    let dead = Grant { token: Some(sealed), token_version: version + 1, care, ..told };
+    ensure!(world.cloud.tables().save_grant(&dead, Some(version)).await?, "the grant changed meanwhile");
+    look_after(world, &client, |it| it.dead_since.is_some()).await?;
+    let shown = listed(&client).await?;
+    ensure!(shown["needsReconnect"] == true, "{shown}");
     Ok(())
 }

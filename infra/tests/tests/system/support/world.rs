@@ -62,7 +62,7 @@ impl World {
             fresh: true,
             overrides,
             quiet: true,
-            ..Options::default()
+            enforce_roles: true,
         };
         let stack = Stack::start(options).await?;
         let info = stack.info.clone();
