@@ -38,13 +38,38 @@ def fail_alone(invoke):
     return call
 
 
+def carry_traces(sqs):
+    """The emulator's batch call leaves out the system attributes of its messages, in which their trace travels."""
+    send, send_batch = sqs._act_send_message, sqs._act_send_message_batch
+    left = threading.local()
+
+    def one(data, url):
+        if getattr(left, "entries", None):
+            data = {**data, "MessageSystemAttributes": left.entries.pop(0).get("MessageSystemAttributes")}
+        return send(data, url)
+
+    def batch(data, url):
+        left.entries = list(data.get("Entries") or [])
+        try:
+            return send_batch(data, url)
+        finally:
+            left.entries = None
+
+    sqs._act_send_message = one
+    for name, action in sqs._HANDLERS.items():
+        if action is send_batch:
+            sqs._HANDLERS[name] = batch
+
+
 def main():
     # Its own group: Ctrl-C in the terminal reaches the launcher alone, and the group is ours to end.
     os.setpgid(0, 0)
     threading.Thread(target=end_with_launcher, daemon=True).start()
     from ministack.app import main as ministack
     from ministack.core.lambda_runtime import ProvidedWorker, Worker
+    from ministack.services import sqs
 
+    carry_traces(sqs)
     # After each call the emulator waits 50 ms for a log line. Ours go to files (see deploy.py).
     Worker._drain_stderr_bounded = lambda *_arguments, **_options: ""
     ProvidedWorker.invoke = fail_alone(ProvidedWorker.invoke)

@@ -118,12 +118,14 @@ async fn a_message_is_counted_once_with_its_age_and_a_status_with_what_failed() 
     let written = json!({"messages": [inbox.text("wamid.A"), inbox.text("wamid.B")]});
     inbox.world.clock.advance(Duration::from_millis(1500));
     let line = line_of(&inbox, written.clone()).await;
-    assert_eq!((&line["MessagesReceived"], &line["wamid"]), (&json!(2), &json!("wamid.A wamid.B")));
+    assert_eq!(line["MessagesReceived"], 2);
+    let named = line["wamid"].as_str().unwrap();
+    assert!(named.contains("wamid.A") && named.contains("wamid.B"), "{line}");
     assert_eq!(line["StoredAge"].as_array().unwrap().len(), 2);
     assert!(line["StoredAge"][0].as_u64().unwrap() >= 1500, "{line}");
     assert_eq!((&line["clientId"], &line["botId"]), (&json!(inbox.client.phone_number_id), &json!(bot())));
     let again = line_of(&inbox, written).await;
-    assert_eq!((again.get("MessagesReceived"), &again["wamid"]), (None, &line["wamid"]));
+    assert_eq!((again.get("MessagesReceived"), again.get("StoredAge")), (None, None));
 
     let failed = json!({"id": "wamid.OUT", "status": "failed", "timestamp": "1795262400",
         "errors": [{"code": 131_026, "title": "Message undeliverable"}], "recipient_id": CUSTOMER});
