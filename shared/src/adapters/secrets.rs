@@ -96,7 +96,8 @@ impl SystemToken {
 
 impl SystemTokens for SystemToken {
     async fn system_token(&self) -> Result<Option<AccessToken>, StoreError> {
-        self.secrets.get(&self.arn).await
+        let token = self.secrets.get::<Rotating<AccessToken>>(&self.arn).await?;
+        Ok(token.map(Rotating::into_current))
     }
 
     async fn replace_system_token(&self, token: &AccessToken) -> Result<(), StoreError> {

@@ -123,6 +123,12 @@ impl<T> Rotating<T> {
         &self.current
     }
 
+    /// The same, for who has no use for the other one.
+    #[must_use]
+    pub fn into_current(self) -> T {
+        self.current
+    }
+
     /// The good ones, the current one first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.current).chain(&self.other)
