@@ -41,6 +41,7 @@ def main(endpoint, template_file, parameters_file, binaries, logs, roles=None):
         s3.create_bucket(Bucket=BUCKET)
         template = yaml.load(template_text, CloudFormationLoader)
         package(template, s3, binaries, logs)
+        template = without_aliases(template)
         if roles:
             adapt_policies(template)
         translated = write_out_routes(translate(template))
@@ -117,6 +118,19 @@ def functions(template):
 
 def binary(resource):
     return resource["Metadata"]["BuildProperties"]["Binary"]
+
+
+def without_aliases(value):
+    """AWS shifts traffic between versions behind an alias. Here a function is what cargo built last: calls go
+    to the function itself."""
+    if isinstance(value, list):
+        return [without_aliases(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == ["Ref"] and value["Ref"].endswith(".Alias"):
+        return {"Ref": value["Ref"].removesuffix(".Alias")}
+    versions = ("AutoPublishAlias", "DeploymentPreference", "VersionDescription")
+    return {name: without_aliases(item) for name, item in value.items() if name not in versions}
 
 
 def adapt_policies(template):

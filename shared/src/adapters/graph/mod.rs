@@ -20,7 +20,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use rustls::RootCertStore;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 
 use super::web;
 use crate::config;
@@ -43,7 +43,7 @@ const MOST_PAGES: usize = 50;
 /// Where the Graph API is and who we are there.
 #[derive(Debug, Clone)]
 pub struct GraphConfig {
-    /// `https://graph.facebook.com`, or a simulator.
+    /// `https://graph.facebook.com`, or a simulator on this machine or its private network.
     pub base_url: Url,
     /// Graph version, for example `v26.0`.
     pub version: String,
@@ -101,7 +101,8 @@ impl Graph {
     /// The Graph API of this configuration. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address without a path.
+    /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address that is neither Meta's nor
+    /// private.
     pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
         Self::with_timeout(config, TIMEOUT)
     }
@@ -113,6 +114,9 @@ impl Graph {
             return Err(ConfigError::Invalid("GRAPH_VERSION", what));
         }
         let mut base = config.base_url;
+        if !may_have_tokens(&base) {
+            return Err(invalid(&"neither https://graph.facebook.com nor a private address"));
+        }
         base.path_segments_mut()
             .map_err(|()| invalid(&"not the address of a web service"))?
             .pop_if_empty()
@@ -258,6 +262,18 @@ fn not_sent(source: impl Into<crate::error::Source>) -> GraphError {
 
 fn unclear(source: impl Into<crate::error::Source>) -> GraphError {
     GraphError::Unclear(source.into())
+}
+
+/// Whether tokens may be sent there: to Meta over TLS, or to a simulator that no public address reaches (in a
+/// container, the machine's own address is a private one).
+fn may_have_tokens(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain("graph.facebook.com")) => base.scheme() == "https" && base.port().is_none(),
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn is_version(text: &str) -> bool {
