@@ -42,6 +42,7 @@ def main(endpoint, template_file, parameters_file, binaries, logs, roles=None):
         template = yaml.load(template_text, CloudFormationLoader)
         package(template, s3, binaries, logs)
         template = without_aliases(template)
+        drop_computed_alarms(template)
         if roles:
             adapt_policies(template)
         translated = write_out_routes(translate(template))
@@ -131,6 +132,13 @@ def without_aliases(value):
         return {"Ref": value["Ref"].removesuffix(".Alias")}
     versions = ("AutoPublishAlias", "DeploymentPreference", "VersionDescription")
     return {name: without_aliases(item) for name, item in value.items() if name not in versions}
+
+
+def drop_computed_alarms(template):
+    """The emulator has no alarms on sums of metrics (nor AWS's own metrics to sum up)."""
+    resources = template["Resources"]
+    for name in [name for name, it in resources.items() if "Metrics" in it.get("Properties", {})]:
+        del resources[name]
 
 
 def adapt_policies(template):
