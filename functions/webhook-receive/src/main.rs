@@ -1,4 +1,5 @@
 //! `POST /api/webhooks/whatsapp`: takes Meta's webhooks. What it does is in `handler.rs`.
+mod door;
 mod handler;
 
 use lambda_http::{Error, Request, run, service_fn};
@@ -16,10 +17,15 @@ async fn main() -> Result<(), Error> {
     let queue = InboundQueue::new(aws.sqs(), config::required("INBOUND_QUEUE_URL")?);
     let secrets = Secrets::new(aws.secrets());
     let secret = secrets.required::<AppSecret>(&config::required("APP_SECRET_ARN")?).await?;
+    let door = door::Door { domain: config::optional("WEBHOOK_DOMAIN") };
     // The first webhook finds the connection open: init runs at full speed, the first event may not.
     queue.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::respond(handler::handle(&queue, &SystemClock, &secret, &request).await)
+        let answer = async {
+            door.check(&request)?;
+            handler::handle(&queue, &SystemClock, &secret, &request).await
+        };
+        shared::http::respond(answer.await)
     }))
     .await
 }

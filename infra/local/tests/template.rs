@@ -197,7 +197,8 @@ fn versions_get_their_traffic_gradually_in_prod_and_alarms_take_it_back() {
     let function = &template["Globals"]["Function"];
     assert_eq!(function["AutoPublishAlias"], "live");
     let rollout = text(&function["DeploymentPreference"]);
-    assert!(rollout.contains("!If\n  - IsGradual\n  - Canary10Percent5Minutes\n  - AllAtOnce"), "{rollout}");
+    let kind = text(&function["DeploymentPreference"]["Type"]);
+    assert!(kind.contains("- IsGradual\n- Canary10Percent5Minutes\n- AllAtOnce"), "{kind}");
     for alarm in ["!Ref WebhookErrorsAlarm", "!Ref FunctionErrorsAlarm", "${AWS::StackName}-api-errors"] {
         assert!(rollout.contains(alarm), "{alarm}");
     }
@@ -211,7 +212,10 @@ fn versions_get_their_traffic_gradually_in_prod_and_alarms_take_it_back() {
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
         let events = text(&function["Events"]);
         let unattended = events.contains("ScheduleV2") || events == "null\n";
-        assert!(!unattended || errors.contains(&format!("!Ref {name}\n")), "nobody hears of errors of {name}");
+        assert!(
+            !unattended || errors.contains(&format!("!Ref {name}\n")),
+            "nobody hears of errors of {name}"
+        );
     }
 }
 

@@ -170,9 +170,16 @@ mod tests {
         let caller = of(json!({"custom:switchboard_bots": "[\"a\",\"b\"]", "sub": "s"})).unwrap();
         assert_eq!(caller.bots().unwrap().len(), 2);
         assert!(of(json!({"custom:switchboard_role": "admin"})).unwrap().bots().is_none());
-        let page = request(&json!({"custom:switchboard_bots": "[\"a\"]", "custom:switchboard_scope": "onboard"}), "");
+        let page = request(
+            &json!({"custom:switchboard_bots": "[\"a\"]", "custom:switchboard_scope": "onboard"}),
+            "",
+        );
         assert_eq!(Caller::of(&page).unwrap_err().code(), "scope_insufficient");
-        for claims in [json!({"custom:role": "admin"}), json!({"custom:bots": "[a]"}), json!({"switchboard_role": "admin"})] {
+        for claims in [
+            json!({"custom:role": "admin"}),
+            json!({"custom:bots": "[a]"}),
+            json!({"switchboard_role": "admin"}),
+        ] {
             assert_eq!(of(claims.clone()).unwrap_err().status(), 401, "{claims}");
         }
         // A plain claim goes before.
