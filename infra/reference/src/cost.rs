@@ -19,6 +19,7 @@ struct Sheet {
     read: String,
     prices: BTreeMap<String, Price>,
     scheduler: Price,
+    /// By the type of a resource of the template.
     monthly: BTreeMap<String, Monthly>,
     log: Log,
     flows: Vec<Flow>,
@@ -37,7 +38,6 @@ struct Price {
 struct Monthly {
     name: String,
     usd: f64,
-    count: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -128,9 +128,9 @@ impl Calculation<'_> {
         let sheet = self.sheet;
         let mut out = format!(
             "# Cost\n\nMade out of `infra/reference/prices.json` and `measured.json` by `cargo run -q -p reference -- cost > \
-             docs/cost.md`; a test compares.\n\nList prices of {} in USD, as known in {} and **not looked up on AWS's \
-             pages when this was made**: check them before you quote anything. No free tier, no discount, no tax. Meta's own \
-             prices and those of a language model are not in it.\n\n",
+             docs/cost.md`; a test\ncompares.\n\nList prices of {} in USD, as known in {} and **not looked up on AWS's pages \
+             when this was made**: check them\nbefore you quote anything. No free tier, no discount, no tax. Meta's own prices \
+             and those of a language model are not in\nit.\n\n",
             sheet.region, sheet.read
         );
         out.push_str("## In short\n\n| | 1,000 messages | a million messages |\n|---|---|---|\n");
@@ -170,7 +170,8 @@ impl Calculation<'_> {
             }
         }
         for (function, calls) in measured {
-            let row = rows.entry(function_name(function)).or_default();
+            // What is left of schedules that ran meanwhile belongs to no message.
+            let Some(row) = rows.get_mut(&function_name(function)) else { continue };
             for kind in ["sqs", "writeUnits", "readUnits", "kms"] {
                 *row.entry(kind).or_default() += calls.get(kind).copied().unwrap_or_default();
             }
@@ -234,7 +235,7 @@ impl Calculation<'_> {
         let mut rows = Vec::new();
         let schedules = schedules(template) * MINUTES_PER_MONTH;
         let usd = schedules * self.sheet.scheduler.usd_per_million / MILLION;
-        rows.push((format!("{:.0} runs of schedules, {}", schedules, self.sheet.scheduler.name), usd));
+        rows.push((format!("{schedules:.0} runs of schedules: {}", self.sheet.scheduler.name), usd));
         let usd = self.usd_of("lambdaRequest", schedules) / MILLION;
         rows.push(("the same runs, as invocations of Lambda".to_owned(), usd));
         for kind in ["readUnits", "writeUnits"] {
@@ -248,14 +249,8 @@ impl Calculation<'_> {
             self.usd_of("sqs", receives) / MILLION,
         ));
         let resources = template["Resources"].as_mapping().context("the template has no resources")?;
-        for (key, monthly) in &self.sheet.monthly {
-            let count = match (key.as_str(), monthly.count) {
-                ("alarms", _) => {
-                    resources.values().filter(|it| it["Type"] == "AWS::CloudWatch::Alarm").count() as f64
-                }
-                (_, Some(count)) => f64::from(count),
-                (_, None) => continue,
-            };
+        for (kind, monthly) in &self.sheet.monthly {
+            let count = resources.values().filter(|it| it["Type"] == kind.as_str()).count() as f64;
             rows.push((format!("{count} × {}", monthly.name), count * monthly.usd));
         }
         Ok(rows)
@@ -267,8 +262,9 @@ impl Calculation<'_> {
             writeln!(out, "| {name} | {usd:.2} |")?;
         }
         out.push_str(
-            "\nTime of scheduled runs is some cents. Data at rest comes on top: DynamoDB 0.25 USD a GB and month and as much \
-             again nearly for point-in-time recovery, files in S3 0.023 USD a GB and month.\n",
+            "\nTime of scheduled runs is some cents. Data at rest comes on top: DynamoDB 0.25 USD a GB and month and 0.20 \
+             for point-in-time recovery, files in S3 0.023 USD a GB and month. A metric of ours that was counted in a month \
+             costs 0.30 USD.\n",
         );
         Ok(())
     }
@@ -301,6 +297,9 @@ impl Calculation<'_> {
                 let (sqs, write, read) = (of("sqs"), of("writeUnits"), of("readUnits"));
                 let (calls, kms) = (of("dynamodbCalls"), of("kms"));
                 let function = function_name(function);
+                if !flow.runs.iter().any(|run| run.function == function) {
+                    continue;
+                }
                 writeln!(
                     out,
                     "| {} | `{function}` | {sqs} | {write} | {read} | {calls} | {kms} |",
