@@ -104,6 +104,10 @@ impl Graph {
     /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address that is neither Meta's nor
     /// private.
     pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
+        if !may_have_tokens(&config.base_url) {
+            let what = "neither https://graph.facebook.com nor a private address".to_owned();
+            return Err(ConfigError::Invalid("GRAPH_BASE_URL", what));
+        }
         Self::with_timeout(config, TIMEOUT)
     }
 
@@ -114,9 +118,6 @@ impl Graph {
             return Err(ConfigError::Invalid("GRAPH_VERSION", what));
         }
         let mut base = config.base_url;
-        if !may_have_tokens(&base) {
-            return Err(invalid(&"neither https://graph.facebook.com nor a private address"));
-        }
         base.path_segments_mut()
             .map_err(|()| invalid(&"not the address of a web service"))?
             .pop_if_empty()
