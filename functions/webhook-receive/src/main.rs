@@ -1,4 +1,5 @@
 //! `POST /api/webhooks/whatsapp`: takes Meta's webhooks. What it does is in `handler.rs`.
+mod door;
 mod handler;
 
 use lambda_http::{Error, Request, run, service_fn};
@@ -18,10 +19,15 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
     let secret = Kept::<AppSecret>::read(secret, SystemClock).await?;
+    let door = door::Door { domain: config::optional("WEBHOOK_DOMAIN") };
     // The first webhook finds the connection open: init runs at full speed, the first event may not.
     queue.warm_up().await;
     run(service_fn(async |request: Request| {
-        shared::http::serve_quietly(&request, handler::handle(&queue, &SystemClock, &secret, &request)).await
+        let answer = async {
+            door.check(&request)?;
+            handler::handle(&queue, &SystemClock, &secret, &request).await
+        };
+        shared::http::serve_quietly(&request, answer).await
     }))
     .await
 }

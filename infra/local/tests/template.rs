@@ -84,7 +84,8 @@ fn each_queue_that_feeds_a_function_reports_single_failures_and_waits_long_enoug
         let queue = queue.trim().trim_start_matches("!GetAtt ").trim_end_matches(".Arn").to_owned();
         let queue = &template["Resources"][queue.as_str()]["Properties"];
         let function = text(&source["FunctionName"]);
-        let function = &template["Resources"][function.trim().trim_start_matches("!Ref ")]["Properties"];
+        let function = function.trim().trim_start_matches("!Ref ").trim_end_matches(".Alias");
+        let function = &template["Resources"][function]["Properties"];
         // AWS, "Using Lambda with Amazon SQS", read 2026-11-21: at least six times the function's timeout.
         let visible = number(&template, &queue["VisibilityTimeout"]);
         assert!(visible >= 6 * function["Timeout"].as_u64().unwrap(), "{name}");
@@ -113,11 +114,135 @@ fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
     for (name, table) in tables {
         assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");
+        assert_eq!(text(&table["DeletionProtectionEnabled"]), "!If\n- IsProd\n- true\n- false\n", "{name}");
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST", "{name}");
         assert_eq!(table["SSESpecification"]["SSEEnabled"], true, "{name}");
         assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{name}");
         assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "expiresAt", "{name}");
     }
+}
+
+#[test]
+fn what_cannot_be_made_again_outlives_the_stack() {
+    let template = template();
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let kinds = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Cognito::UserPool"];
+        if kinds.contains(&resource["Type"].as_str().unwrap()) {
+            assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
+            assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
+        }
+    }
+}
+
+#[test]
+fn each_parameter_says_what_it_is_what_it_may_be_and_stands_in_a_group() {
+    let template = template();
+    let groups = &template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
+    let groups = groups.as_sequence().unwrap().iter();
+    let mut grouped: Vec<&str> = groups
+        .flat_map(|group| group["Parameters"].as_sequence().unwrap())
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    grouped.sort_unstable();
+    let parameters = template["Parameters"].as_mapping().unwrap();
+    let mut names: Vec<&str> = parameters.keys().map(|name| name.as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(grouped, names);
+    for (name, parameter) in parameters {
+        let has = |property: &str| !parameter[property].is_null();
+        assert!(has("Description") && has("ConstraintDescription"), "{name:?}");
+        let bounded = has("MinValue") && has("MaxValue");
+        assert!(has("AllowedPattern") || has("AllowedValues") || bounded, "{name:?} may be anything");
+        if parameter["Type"] == "Number" {
+            assert!(bounded || has("AllowedValues"), "{name:?}: a pattern does nothing for a number");
+        }
+    }
+}
+
+/// The parameters in a value's `!Ref`s and `!Sub`s.
+fn parameters_in(template: &Value, value: &Value) -> BTreeSet<String> {
+    let text = text(value);
+    let names = template["Parameters"].as_mapping().unwrap().keys().map(|name| name.as_str().unwrap());
+    let is_named = |name: &&str| {
+        let word = |text: &str| {
+            let next = text.chars().next();
+            !next.is_some_and(|next| next.is_ascii_alphanumeric() || next == '.')
+        };
+        text.split(&format!("!Ref {name}")).skip(1).any(word) || text.contains(&format!("${{{name}}}"))
+    };
+    names.filter(is_named).map(str::to_owned).collect()
+}
+
+/// A version is published where the code or the version's description changed. A setting that is not in it would
+/// change nothing: routes, schedules and queues lead to versions.
+#[test]
+fn each_setting_of_a_function_makes_a_new_version_when_it_changes() {
+    let template = template();
+    let functions = resources(&template, "AWS::Serverless::Function");
+    let mut given = parameters_in(&template, &template["Globals"]["Function"]["Environment"]);
+    for (_, function) in &functions {
+        given.extend(parameters_in(&template, &function["Environment"]));
+    }
+    // Too long for a description of 256 characters (Release stands for it); and only for a local cloud.
+    given.retain(|name| name != "Models" && name != "AwsEndpointUrl");
+    given.insert("Release".to_owned());
+    for (name, function) in functions {
+        assert_eq!(parameters_in(&template, &function["VersionDescription"]), given, "{name}");
+    }
+}
+
+#[test]
+fn versions_get_their_traffic_gradually_in_prod_and_alarms_take_it_back() {
+    let template = template();
+    let function = &template["Globals"]["Function"];
+    assert_eq!(function["AutoPublishAlias"], "live");
+    let rollout = text(&function["DeploymentPreference"]);
+    let kind = text(&function["DeploymentPreference"]["Type"]);
+    assert!(kind.contains("- IsGradual\n- Canary10Percent5Minutes\n- AllAtOnce"), "{kind}");
+    for alarm in ["!Ref WebhookErrorsAlarm", "!Ref FunctionErrorsAlarm", "${AWS::StackName}-api-errors"] {
+        assert!(rollout.contains(alarm), "{alarm}");
+    }
+    let name = &template["Resources"]["ApiErrorsAlarm"]["Properties"]["AlarmName"];
+    assert!(text(name).contains("${AWS::StackName}-api-errors"));
+    assert!(!rollout.contains("Dead"), "old dead letters would turn the mending deployment back");
+    let mut errors = text(&template["Resources"]["FunctionErrorsAlarm"]["Properties"]["Metrics"]);
+    for name in ["WebhookErrorsAlarm", "RecoveryErrorsAlarm"] {
+        errors += &text(&template["Resources"][name]["Properties"]["Dimensions"]);
+    }
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let events = text(&function["Events"]);
+        let unattended = events.contains("ScheduleV2") || events == "null\n";
+        assert!(
+            !unattended || errors.contains(&format!("!Ref {name}\n")),
+            "nobody hears of errors of {name}"
+        );
+    }
+}
+
+#[test]
+fn everything_that_calls_a_function_calls_its_alias() {
+    let template = template();
+    for (name, source) in resources(&template, "AWS::Lambda::EventSourceMapping") {
+        assert!(text(&source["FunctionName"]).trim().ends_with(".Alias"), "{name}");
+    }
+    for (name, output) in template["Outputs"].as_mapping().unwrap() {
+        if name.as_str().unwrap().ends_with("Function") {
+            assert!(text(&output["Value"]).trim().ends_with(".Alias"), "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn no_caller_of_the_user_pool_writes_what_it_may() {
+    let template = template();
+    let clients = resources(&template, "AWS::Cognito::UserPoolClient");
+    assert_eq!(clients.len(), 2);
+    for (name, client) in clients {
+        assert_eq!(text(&client["WriteAttributes"]), "- nickname\n", "{name}");
+    }
+    let pool = &template["Resources"]["CallersPool"]["Properties"];
+    assert_eq!(pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
 }
 
 #[test]

@@ -10,6 +10,10 @@ use crate::telemetry::unit;
 /// API Gateway passes JWT claims on as text; a caller with more bots than this uses an admin token.
 const MOST_BOTS: usize = 1000;
 
+/// Before the names of our claims in tokens of the template's own user pool: Cognito puts `custom:` before the
+/// attributes of a user. The longer prefix keeps apart what a partner's own pool may let its users write.
+const POOL_CLAIM: &str = "custom:switchboard_";
+
 /// Who calls, from the claims that API Gateway's JWT authorizer has checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -53,11 +57,16 @@ impl Caller {
         let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
         let claims = &jwt.ok_or_else(ApiError::unauthenticated)?.claims;
         let claim = |name: &str| claims.get(name).map(String::as_str);
-        let bots = match claim("role") {
+        let of_pool = |name: &str| claim(&format!("{POOL_CLAIM}{name}"));
+        let bots = match claim("role").or_else(|| of_pool("role")) {
             Some("admin") => Bots::All,
-            _ => Bots::These(claim("bots").and_then(bot_list).ok_or_else(ApiError::unauthenticated)?),
+            _ => {
+                let named = claim("bots").or_else(|| of_pool("bots"));
+                Bots::These(named.and_then(bot_list).ok_or_else(ApiError::unauthenticated)?)
+            }
         };
-        let scopes = claim("scope").unwrap_or_default();
+        // The page's token stays the page's, whichever claim says so.
+        let scopes = [claim("scope"), of_pool("scope")].map(Option::unwrap_or_default).join(" ");
         Ok(Self {
             subject: claim("sub").unwrap_or_default().to_owned(),
             bots,
@@ -156,6 +165,29 @@ mod tests {
         let request = request(&json!({"bots": "[a]", "scope": "onboard"}), "");
         assert!(Caller::of_onboarding(&request).is_ok());
         assert_eq!(Caller::of(&request).unwrap_err().code(), "scope_insufficient");
+    }
+
+    #[test]
+    fn attributes_of_the_user_pool_count_as_the_claims_of_the_same_name() {
+        let of = |claims| Caller::of_onboarding(&request(&claims, ""));
+        let caller = of(json!({"custom:switchboard_bots": "[\"a\",\"b\"]", "sub": "s"})).unwrap();
+        assert_eq!(caller.bots().unwrap().len(), 2);
+        assert!(of(json!({"custom:switchboard_role": "admin"})).unwrap().bots().is_none());
+        let page = request(
+            &json!({"custom:switchboard_bots": "[\"a\"]", "custom:switchboard_scope": "onboard"}),
+            "",
+        );
+        assert_eq!(Caller::of(&page).unwrap_err().code(), "scope_insufficient");
+        for claims in [
+            json!({"custom:role": "admin"}),
+            json!({"custom:bots": "[a]"}),
+            json!({"switchboard_role": "admin"}),
+        ] {
+            assert_eq!(of(claims.clone()).unwrap_err().status(), 401, "{claims}");
+        }
+        // A plain claim goes before.
+        let both = of(json!({"role": "user", "custom:switchboard_role": "admin", "bots": "[a]"})).unwrap();
+        assert!(both.bots().is_some());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod contracts;
 mod corpus;
 mod customers;
 mod drift;
+mod events;
 mod exchange;
 mod large;
 mod media;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         openapi::cases(),
         accounts::cases(),
         drift::cases(),
+        events::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),

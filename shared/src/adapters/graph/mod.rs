@@ -21,7 +21,7 @@ use rustls::RootCertStore;
 use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use url::Url;
+use url::{Host, Url};
 
 use super::web;
 use crate::config;
@@ -47,7 +47,7 @@ const MOST_PAGES: usize = 50;
 /// Where the Graph API is and who we are there.
 #[derive(Debug)]
 pub struct GraphConfig {
-    /// `https://graph.facebook.com`, or a simulator.
+    /// `https://graph.facebook.com`, or a simulator on this machine or its private network.
     pub base_url: Url,
     /// Graph version, for example `v26.0`.
     pub version: String,
@@ -105,8 +105,13 @@ impl Graph {
     /// The Graph API of this configuration. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address without a path.
+    /// [`ConfigError::Invalid`] for a version not of the form `v26.0`, or an address that is neither Meta's nor
+    /// private.
     pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
+        if !may_have_tokens(&config.base_url) {
+            let what = "neither https://graph.facebook.com nor a private address".to_owned();
+            return Err(ConfigError::Invalid("GRAPH_BASE_URL", what));
+        }
         Self::with_timeout(config, TIMEOUT)
     }
 
@@ -378,6 +383,18 @@ fn not_sent(source: impl Into<crate::error::Source>) -> GraphError {
 
 fn unclear(source: impl Into<crate::error::Source>) -> GraphError {
     GraphError::Unclear(source.into())
+}
+
+/// Whether tokens may be sent there: to Meta over TLS, or to a simulator that no public address reaches (in a
+/// container, the machine's own address is a private one).
+fn may_have_tokens(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain("graph.facebook.com")) => base.scheme() == "https" && base.port().is_none(),
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn is_version(text: &str) -> bool {

@@ -14,8 +14,8 @@ const APP_SECRET: &str = "hush-app-secret";
 const TOKEN: &str = "EAAhush-client";
 const SYSTEM_TOKEN: &str = "EAAhush-system";
 
-fn graph(base_url: Url) -> Graph {
-    let config = GraphConfig {
+fn config(base_url: Url) -> GraphConfig {
+    GraphConfig {
         base_url,
         version: "v26.0".to_owned(),
         app_id: "700".to_owned(),
@@ -25,8 +25,41 @@ fn graph(base_url: Url) -> Graph {
             credit_line_id: "197".to_owned(),
             system_user_token: Kept::fixed(AccessToken::try_from(SYSTEM_TOKEN.to_owned()).unwrap()),
         }),
-    };
-    Graph::with_timeout(config, Duration::from_millis(500)).unwrap()
+    }
+}
+
+fn graph(base_url: Url) -> Graph {
+    Graph::with_timeout(config(base_url), Duration::from_millis(500)).unwrap()
+}
+
+#[test]
+fn tokens_go_to_meta_or_to_a_private_address_only() {
+    let tried = |address: &str| may_have_tokens(&address.parse().unwrap());
+    for address in [
+        "https://graph.facebook.com",
+        "http://127.0.0.1:3001",
+        "http://localhost:3001",
+        "http://172.17.0.1:3001",
+        "http://[::1]:3001",
+    ] {
+        assert!(tried(address), "{address}");
+    }
+    for address in [
+        "http://graph.facebook.com",
+        "https://graph.facebook.com:8443",
+        "https://graph.facebook.com.example",
+        "https://graph.facebook.example",
+        "https://facebook.com",
+        "http://203.0.113.7",
+        "https://[2001:db8::1]",
+        "data:text/plain,x",
+    ] {
+        assert!(!tried(address), "{address}");
+    }
+    let config = |address: &str| config(address.parse().unwrap());
+    let refused = Graph::new(config("https://graph.facebook.example")).err().unwrap().to_string();
+    assert!(refused.contains("GRAPH_BASE_URL") && refused.contains("graph.facebook.com"), "{refused}");
+    assert!(Graph::new(config("https://graph.facebook.com")).is_ok());
 }
 
 /// A server that gives these answers in order, and the Graph API there.
