@@ -448,7 +448,8 @@ async fn metas_refusals_are_told_with_metas_own_codes() {
     ] {
         let desk = Desk::new().await;
         desk.world.graph.fail_next("send", GraphFault::Refused(refusal(400, code, "No")));
-        let response = desk.send(&plain(&text("Hi"))).await.unwrap_or_else(ApiError::into_response);
+        let response =
+            desk.send(&plain(&text("Hi"))).await.unwrap_or_else(shared::http::ApiError::into_response);
         let answer: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!((response.status().as_u16(), answer["code"].as_str().unwrap()), expected);
         assert_eq!(
@@ -462,7 +463,7 @@ async fn metas_refusals_are_told_with_metas_own_codes() {
 
 /// Status, code and `Retry-After` of the answer.
 async fn refusal_of(desk: &Desk, sample: &Sample) -> (u16, Value, Option<u64>) {
-    let response = desk.send(sample).await.unwrap_or_else(ApiError::into_response);
+    let response = desk.send(sample).await.unwrap_or_else(shared::http::ApiError::into_response);
     let pause = response.headers().get("retry-after").map(|pause| pause.to_str().unwrap().parse().unwrap());
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap(), pause)
 }
