@@ -579,11 +579,16 @@ fn widgets(template: &Value) -> Vec<serde_json::Value> {
 #[test]
 fn each_metric_of_the_dashboard_and_of_an_alarm_exists() {
     let template = template();
+    let plain =
+        |value: &Value| text(value).trim().trim_start_matches("!Sub ").trim_matches(['"', '\'']).to_owned();
     for (name, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
-        let namespace = text(&alarm["Namespace"]);
-        let namespace = namespace.trim().trim_start_matches("!Sub ").trim_matches(['"', '\'']);
-        let metric = text(&alarm["MetricName"]);
-        assert!(exists(namespace, metric.trim().trim_matches(['"', '\''])), "{name}: {namespace} {metric}");
+        let summed =
+            alarm["Metrics"].as_sequence().into_iter().flatten().map(|it| &it["MetricStat"]["Metric"]);
+        let summed: Vec<_> = summed.filter(|metric| !metric.is_null()).collect();
+        for metric in if summed.is_empty() { vec![alarm] } else { summed } {
+            let (namespace, metric) = (plain(&metric["Namespace"]), plain(&metric["MetricName"]));
+            assert!(exists(&namespace, &metric), "{name}: {namespace} {metric}");
+        }
     }
     let mut drawn = BTreeSet::new();
     for widget in widgets(&template) {
