@@ -1,6 +1,7 @@
 //! Queue events in, batch results out.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::domain::Timestamp;
@@ -63,6 +64,22 @@ pub async fn each(
     }
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures;
+    response
+}
+
+/// Runs `job` for all messages together, and reports those that failed: for jobs that wait for somebody else.
+pub async fn at_once(
+    event: &SqsEvent,
+    job: impl AsyncFn(&SqsMessage) -> Result<(), StoreError>,
+) -> SqsBatchResponse {
+    let jobs = event.records.iter().map(async |message| {
+        let error = job(message).await.err()?;
+        let id = message.message_id.clone().unwrap_or_default();
+        tracing::error!(queue.message_id = %id, error = %Chain(&error), "message goes back to its queue");
+        Some(failure(id))
+    });
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = join_all(jobs).await.into_iter().flatten().collect();
     response
 }
 
