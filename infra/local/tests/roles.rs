@@ -150,6 +150,7 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert!(answers[6]["replayed"].as_u64() > Some(0), "{answers:?}");
 
     send_files(&stack.info, asked).await;
+    tell_events(&stack.info).await;
 
     let talks = format!("{}/api/whatsapp/conversations/demo-bakery", stack.info.api_url);
     let customer = asked["customer"].as_str().unwrap();
@@ -181,6 +182,47 @@ async fn the_roles_suffice_for_a_signup_an_answer_the_history_recovery_and_an_of
     assert_eq!(refusals(&stack.info), Vec::<String>::new());
     in_time.unwrap();
     stack.stop().await.unwrap();
+}
+
+/// Subscriptions, and events that are told, fail, and are told again.
+async fn tell_events(info: &StackInfo) {
+    let http = switchboard::client().unwrap();
+    let admin = &info.tokens.as_ref().unwrap().admin;
+    let all = format!("{}/api/whatsapp/subscriptions/demo-bakery", info.api_url);
+    // Nobody listens there.
+    let body = json!({"url": "http://127.0.0.1:9/", "events": ["message.status", "client.updated"]});
+    let create = http.post(&all).header("idempotency-key", "roles-3").json(&body);
+    let again = create.try_clone().unwrap();
+    for call in [create, again] {
+        let created = call.bearer_auth(admin).send().await.unwrap();
+        assert_eq!((refusals(info), created.status().as_u16()), (Vec::<String>::new(), 201));
+    }
+    let listed: Value = http.get(&all).bearer_auth(admin).send().await.unwrap().json().await.unwrap();
+    let id = listed["items"][0]["subscriptionId"].as_str().unwrap();
+    let one = format!("{all}/{id}");
+    let failing = async || loop {
+        let listed: Value = http.get(&all).bearer_auth(admin).send().await.unwrap().json().await.unwrap();
+        match listed["items"][0]["failingSince"].is_string() {
+            true => break,
+            false => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    };
+    for (call, expected) in [
+        (http.post(format!("{one}/test")), 202),
+        (http.post(format!("{one}/rotate-secret")), 200),
+        (http.get(format!("{one}/deliveries")), 200),
+        (http.post(format!("{one}/replay")).json(&json!({"since": "2026-01-01T00:00:00Z"})), 202),
+    ] {
+        let status = call.bearer_auth(admin).send().await.unwrap().status().as_u16();
+        assert_eq!((refusals(info), status), (Vec::<String>::new(), expected));
+    }
+    let in_time = tokio::time::timeout(Duration::from_secs(60), failing()).await;
+    assert_eq!(refusals(info), Vec::<String>::new());
+    in_time.unwrap();
+    for call in [http.put(&one).json(&json!({"active": false})), http.delete(&one)] {
+        let status = call.bearer_auth(admin).send().await.unwrap().status().as_u16();
+        assert_eq!((refusals(info), status), (Vec::<String>::new(), 200));
+    }
 }
 
 /// A file from the customer of the demo, fetched and looked at, and one to be sent.

@@ -14,6 +14,7 @@ mod contracts;
 mod corpus;
 mod customers;
 mod drift;
+mod events;
 mod exchange;
 mod large;
 mod media;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         openapi::cases(),
         accounts::cases(),
         drift::cases(),
+        events::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),
