@@ -5,7 +5,9 @@
 use anyhow::Result;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use shared::adapters::files::Files;
-use shared::adapters::sqs::{AnswersQueue, DeadLetterQueues, EventsQueue, InboundQueue, MediaQueue, QueueUrls};
+use shared::adapters::sqs::{
+    AnswersQueue, DeadLetterQueues, EventsQueue, InboundQueue, MediaQueue, QueueUrls,
+};
 use shared::adapters::system::SystemClock;
 use shared::domain::Timestamp;
 use shared::domain::answer::Nudge;

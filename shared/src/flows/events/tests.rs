@@ -97,8 +97,7 @@ fn received(world: &World) -> Change {
 }
 
 async fn publish(world: &World, known: &Known, changes: &[Change]) -> Result<usize, StoreError> {
-    let publishing =
-        Publishing { store: &world.store, queue: &world.queues, clock: &world.clock, known };
+    let publishing = Publishing { store: &world.store, queue: &world.queues, clock: &world.clock, known };
     publishing.publish(changes).await.map_err(|stopped| stopped.error)
 }
 
@@ -277,10 +276,9 @@ async fn of_tokens_their_coming_end_and_their_death_are_news_and_nothing_sealed_
     onboarding.token = Some(canary.clone());
     onboarding.claims.pin = Some(canary.clone());
     let sealed = serde_json::to_value(&canary).unwrap();
-    for record in [
-        Changed::Client(written(None, planted.clone())),
-        Changed::Onboarding(written(None, onboarding)),
-    ] {
+    for record in
+        [Changed::Client(written(None, planted.clone())), Changed::Onboarding(written(None, onboarding))]
+    {
         let body = event_of(&change_of(&world, record), Some(&planted)).unwrap().body();
         assert!(!body.contains(sealed.as_str().unwrap()) && !body.contains("canary"), "{body}");
     }
@@ -425,10 +423,9 @@ async fn whichever_call_stops_the_event_is_told_or_kept() {
             assert_eq!(heard.len(), 1, "{answers:?} {fault:?}: one event, by whatever name");
             match answers {
                 Told::Yes => assert!(kept.is_empty(), "{fault:?}: {kept:?}"),
-                Told::Failed(_) => assert!(
-                    matches!(kept.as_slice(), [Progress::Pending { .. }]),
-                    "{fault:?}: {kept:?}"
-                ),
+                Told::Failed(_) => {
+                    assert!(matches!(kept.as_slice(), [Progress::Pending { .. }]), "{fault:?}: {kept:?}")
+                }
                 Told::Gone => {
                     let off = world.store.with(|tables| tables.subscriptions[&key()].off);
                     assert_eq!(off, Some(Off::Gone), "{fault:?}");

@@ -224,7 +224,10 @@ async fn the_dead_are_listed_and_revived<S: Deliveries + DeadDeliveries>(store: 
     let first = list(None, None, 3).await;
     assert_eq!(first.items.len(), 3);
     let shown = &first.items[1];
-    assert_eq!((shown.kind.as_str(), shown.attempts, shown.failure), ("message.received", 41, dead[1].failure));
+    assert_eq!(
+        (shown.kind.as_str(), shown.attempts, shown.failure),
+        ("message.received", 41, dead[1].failure)
+    );
     assert_eq!((shown.at, shown.since, shown.expires_at), (at(0), at(41), at(1_000_000)));
     let rest = list(None, first.next.as_deref(), 3).await;
     assert_eq!((rest.items.len(), rest.next), (2, None));
@@ -265,8 +268,10 @@ async fn what_is_of_a_conversation_goes<S: Deliveries + EraseDeliveries>(store: 
 /// [`SendJobs`]: whatever their number and size, all arrive.
 pub async fn jobs(queue: &impl SendJobs, mut received: impl AsyncFnMut() -> Vec<Job>, unique: &str) {
     let ids = Ids::new("jobs", unique);
-    let packet = |n, body: String| Packet { body, ..delivery(&ids, n, Progress::Dead { since: at(0) }).packet };
-    let mut sent: Vec<Job> = (0..13).map(|n| Job::Tell(packet(n, "{}\u{ffff}\u{fffe}\u{1}".to_owned()))).collect();
+    let packet =
+        |n, body: String| Packet { body, ..delivery(&ids, n, Progress::Dead { since: at(0) }).packet };
+    let mut sent: Vec<Job> =
+        (0..13).map(|n| Job::Tell(packet(n, "{}\u{ffff}\u{fffe}\u{1}".to_owned()))).collect();
     sent.extend((20..28).map(|n| Job::Tell(packet(n, "x".repeat(200 * 1024)))));
     sent.push(Job::Again(DeliveryKey { subscription: key(&ids, 1), event_id: event(&ids, 99) }));
     queue.send_jobs(&[], Duration::ZERO).await.must();

@@ -36,8 +36,9 @@ fn sources(folder: &Path) -> Vec<String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let test = ["tests", "testing", "invariants", "simulation", "recovery", "erasure", "export", "events"]
-                .contains(&name.as_str());
+            let test =
+                ["tests", "testing", "invariants", "simulation", "recovery", "erasure", "export", "events"]
+                    .contains(&name.as_str());
             match (path.is_dir(), test) {
                 (_, true) => {}
                 (true, _) => open.push(path),
