@@ -20,7 +20,7 @@ use crate::domain::secret::EventSecret;
 use crate::domain::status::Statuses;
 use crate::domain::subscription::{Health, Off, Subscription};
 use crate::error::StoreError;
-use crate::flows::testing::bot;
+use crate::flows::testing::{bot, text, webhook};
 use crate::ports::{Clock, Seal, Told};
 use crate::testing::{Fault, World};
 
@@ -62,7 +62,7 @@ fn change_subscription(world: &World, change: impl FnOnce(&mut Subscription)) {
 fn message(world: &World, origin: Origin) -> Message {
     let customer = CustomerNames { wa_id: "15550100123".parse().ok(), ..CustomerNames::default() };
     let phone = "117".parse().unwrap();
-    let raw = json!({"from": "15550100123", "id": "wamid.A", "type": "text", "text": {"body": "Hello"}});
+    let raw = webhook(&phone, json!({ "messages": [text(world, "wamid.A", "Hello")] }));
     Message {
         id: "wamid.A".parse().unwrap(),
         wamid: Some("wamid.A".parse::<Wamid>().unwrap()),
@@ -74,7 +74,7 @@ fn message(world: &World, origin: Origin) -> Message {
         kind: "text".to_owned(),
         at: world.clock.now(),
         recorded_at: world.clock.now(),
-        raw: Raw::Plain(raw.to_string()),
+        raw: Raw::Plain(raw),
         reply_to: None,
         answer: None,
         why: None,
