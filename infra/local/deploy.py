@@ -225,7 +225,9 @@ def resolve_concurrency(template, parameters):
     """The emulator leaves a Number parameter a string, and its queue poller compares it as a number."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            scaling = resource["Properties"]["ScalingConfig"]
+            scaling = resource["Properties"].get("ScalingConfig")
+            if scaling is None:
+                continue  # A stream has none.
             name = scaling["MaximumConcurrency"]["Ref"]
             scaling["MaximumConcurrency"] = int(parameters.get(name, template["Parameters"][name]["Default"]))
 

@@ -1,6 +1,7 @@
 //! Queue events in, batch results out.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::domain::Timestamp;
@@ -54,12 +55,8 @@ pub async fn each(
 ) -> SqsBatchResponse {
     let mut failures = Vec::new();
     for message in &event.records {
-        let carried = message.attributes.get("AWSTraceHeader").map(String::as_str);
         let work = async { if has_time() { job(message).await.map(|()| true) } else { Ok(false) } };
-        let done = unit::run("message", carried, work, |done| Some(line_of(message, done))).await;
-        if !matches!(done, Ok(true)) {
-            failures.push(failure(message.message_id.clone().unwrap_or_default()));
-        }
+        failures.extend(one(message, work).await);
     }
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures;
@@ -76,6 +73,28 @@ fn line_of(message: &SqsMessage, done: &Result<bool, StoreError>) -> End {
     let tries = message.attributes.get("ApproximateReceiveCount").and_then(|tries| tries.parse::<u64>().ok());
     end.fields.extend(tries.map(|tries| ("tries", tries.into())));
     end
+}
+
+/// As [`each`], but all messages together: for jobs that wait for somebody else.
+pub async fn at_once(
+    event: &SqsEvent,
+    job: impl AsyncFn(&SqsMessage) -> Result<(), StoreError>,
+) -> SqsBatchResponse {
+    let job = &job;
+    let jobs = event.records.iter().map(|message| one(message, async { job(message).await.map(|()| true) }));
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = join_all(jobs).await.into_iter().flatten().collect();
+    response
+}
+
+/// One message as a unit of work, in the trace of whoever sent it; what is reported unless it was done.
+async fn one(
+    message: &SqsMessage,
+    work: impl Future<Output = Result<bool, StoreError>>,
+) -> Option<BatchItemFailure> {
+    let carried = message.attributes.get("AWSTraceHeader").map(String::as_str);
+    let done = unit::run("message", carried, work, |done| Some(line_of(message, done))).await;
+    (!matches!(done, Ok(true))).then(|| failure(message.message_id.clone().unwrap_or_default()))
 }
 
 fn failure(id: String) -> BatchItemFailure {

@@ -19,7 +19,8 @@ async fn main() -> Result<(), Error> {
         .events(config::required("EVENTS_TABLE")?)
         .blobs(config::required("BLOBS_TABLE")?)
         .rates(config::required("RATES_TABLE")?)
-        .media(config::required("MEDIA_TABLE")?);
+        .media(config::required("MEDIA_TABLE")?)
+        .deliveries(config::required("DELIVERIES_TABLE")?);
     let files = Files::new(&aws, &config::required("MEDIA_BUCKET")?)?;
     run(service_fn(async |request: Request| {
         shared::http::serve(&request, handler::handle(&store, &files, &SystemClock, &request)).await

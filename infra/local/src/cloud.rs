@@ -152,7 +152,7 @@ pub(crate) struct Deployed {
     pub(crate) environments: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "grants",
     "clients",
     "onboardings",
@@ -166,9 +166,21 @@ const TABLES: [&str; 13] = [
     "rates",
     "templates",
     "media",
+    "subscriptions",
+    "deliveries",
 ];
-const QUEUES: [&str; 7] =
-    ["inbound", "answers", "media", "inboundDead", "answersDead", "mediaDead", "schedulesDead"];
+const QUEUES: [&str; 10] = [
+    "inbound",
+    "answers",
+    "media",
+    "events",
+    "inboundDead",
+    "answersDead",
+    "mediaDead",
+    "eventsDead",
+    "changesDead",
+    "schedulesDead",
+];
 const BUCKETS: [&str; 1] = ["media"];
 const FUNCTIONS: [&str; 2] = ["recovery", "tokenCare"];
 

@@ -55,6 +55,8 @@ pub(crate) fn parameters(
     set("JwtAudience", Some(AUDIENCE));
     set("AllowedOrigin", Some(&origins.front));
     set("AwsEndpointUrl", Some(&origins.aws));
+    // Receivers of events run on this machine.
+    set("EventTargets", Some("any"));
     match (&settings.model, &origins.simulator) {
         (Some(model), _) => {
             let name = model.name.as_deref().unwrap_or("default");

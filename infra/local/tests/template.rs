@@ -73,11 +73,65 @@ fn no_http_function_outlives_the_gateway() {
     }
 }
 
+/// The event sources that are queues; the others are streams of tables.
+fn queues_that_feed(template: &Value) -> Vec<(&str, &Value)> {
+    let sources = resources(template, "AWS::Lambda::EventSourceMapping").into_iter();
+    sources.filter(|(_, source)| !text(&source["EventSourceArn"]).contains(".StreamArn")).collect()
+}
+
+#[test]
+fn each_stream_that_feeds_a_function_is_filtered_bounded_and_gives_up_into_a_watched_queue() {
+    let template = template();
+    let watched = watched(&template);
+    let sources = resources(&template, "AWS::Lambda::EventSourceMapping").into_iter();
+    let streams: Vec<_> =
+        sources.filter(|(_, source)| text(&source["EventSourceArn"]).contains(".StreamArn")).collect();
+    assert_eq!(streams.len(), 4);
+    for (name, source) in streams {
+        let table = named(&source["EventSourceArn"]);
+        let stream = &template["Resources"][table.as_str()]["Properties"]["StreamSpecification"];
+        assert_eq!(stream["StreamViewType"], "NEW_AND_OLD_IMAGES", "{name}");
+        assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures", "{name}");
+        assert_eq!(source["BisectBatchOnFunctionError"], true, "{name}");
+        // Below the day that a stream keeps.
+        assert!(source["MaximumRecordAgeInSeconds"].as_u64().unwrap() < 86_400, "{name}");
+        assert!(watched.contains(&named(&source["DestinationConfig"]["OnFailure"]["Destination"])), "{name}");
+        for filter in source["FilterCriteria"]["Filters"].as_sequence().unwrap() {
+            let pattern = filter["Pattern"].as_str().unwrap();
+            let pattern: serde_json::Value = serde_json::from_str(pattern).unwrap();
+            assert!(pattern["eventName"].as_array().unwrap().iter().all(|it| it != "REMOVE"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn whoever_calls_foreign_addresses_reaches_nothing_else() {
+    let template = template();
+    let function = &template["Resources"]["DeliverEvents"]["Properties"];
+    let allowed = ["SubscriptionsTable.", "DeliveriesTable.", "EventsQueue.", "TokenKey."];
+    for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+        let resource = text(&statement["Resource"]);
+        assert!(allowed.iter().any(|name| resource.contains(name)), "{resource}");
+        assert_eq!(resource.trim().lines().count(), 1, "{resource}");
+        let actions = text(&statement["Action"]);
+        assert!(!actions.contains("secretsmanager") && !actions.contains("s3:"), "{actions}");
+        if actions.contains("kms:") {
+            assert_eq!(actions.trim(), "- kms:Decrypt");
+            let keys = &statement["Condition"]["ForAnyValue:StringEquals"]["kms:EncryptionContextKeys"];
+            assert_eq!(text(keys).trim(), "- switchboard:subscription");
+        }
+    }
+    for (setting, _) in function["Environment"]["Variables"].as_mapping().unwrap() {
+        assert!(!setting.as_str().unwrap().contains("SECRET"), "{setting:?}");
+    }
+    assert_eq!(template["Parameters"]["EventTargets"]["Default"], "public");
+}
+
 #[test]
 fn each_queue_that_feeds_a_function_reports_single_failures_and_waits_long_enough() {
     let template = template();
-    let sources = resources(&template, "AWS::Lambda::EventSourceMapping");
-    assert_eq!(sources.len(), 3);
+    let sources = queues_that_feed(&template);
+    assert_eq!(sources.len(), 4);
     for (name, source) in sources {
         assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures", "{name}");
         let queue = text(&source["EventSourceArn"]);
@@ -110,7 +164,7 @@ fn every_queue_keeps_two_weeks_encrypted_and_dead_letters_as_large_as_live_ones(
 fn every_table_is_kept_encrypted_recoverable_and_can_expire_items() {
     let template = template();
     let tables = resources(&template, "AWS::DynamoDB::Table");
-    assert_eq!(tables.len(), 13);
+    assert_eq!(tables.len(), 15);
     for (name, table) in tables {
         assert_eq!(template["Resources"][name]["DeletionPolicy"], "Retain", "{name}");
         assert_eq!(template["Resources"][name]["UpdateReplacePolicy"], "Retain", "{name}");
@@ -259,6 +313,8 @@ fn no_function_may_touch_more_than_it_names() {
             // From quarantine goes what has been put on a queue, and a customer goes when somebody asks for it.
             let may_delete = match name {
                 "Recovery" => resource.trim().ends_with("QuarantineTable.Arn"),
+                "DeliverEvents" => resource.trim().ends_with("DeliveriesTable.Arn"),
+                "Subscriptions" => resource.trim().ends_with("SubscriptionsTable.Arn"),
                 "EraseCustomer" => {
                     !resource.contains("GrantsTable") && !resource.contains("OnboardingsTable")
                 }
@@ -464,7 +520,7 @@ fn watched(template: &Value) -> BTreeSet<String> {
 fn each_queue_that_feeds_a_function_has_a_dead_letter_queue_of_its_own_that_an_alarm_watches() {
     let template = template();
     let (watched, mut dead) = (watched(&template), BTreeSet::new());
-    let sources = resources(&template, "AWS::Lambda::EventSourceMapping");
+    let sources = queues_that_feed(&template);
     for (name, source) in &sources {
         let queue = named(&source["EventSourceArn"]);
         let target =
@@ -492,7 +548,7 @@ fn each_schedule_has_a_dead_letter_queue_that_an_alarm_watches() {
             }
         }
     }
-    for job in ["archive-dead-letters", "resume-onboardings", "sweep-due-answers"] {
+    for job in ["archive-dead-letters", "resume-onboardings", "sweep-due-answers", "deliver-due-events"] {
         assert!(jobs.contains(job), "nothing schedules {job}: {jobs:?}");
     }
 }

@@ -11,4 +11,5 @@ mod scripted;
 pub mod secrets;
 pub mod sqs;
 pub mod system;
+pub mod targets;
 mod web;

@@ -1,4 +1,4 @@
-//! SQS: the queues `inbound` and `answers`, and the dead-letter queues.
+//! SQS: the queues that feed functions, and the dead-letter queues.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use tokio::task::JoinSet;
 use super::aws::failure;
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
+use crate::domain::delivery::Job;
 use crate::domain::letter::{self, Attribute, DeadLetter, DeadQueue, FedQueue, Letter};
 use crate::domain::media::Fetch;
-use crate::domain::parcel::{Parcel, batches};
+use crate::domain::parcel::{Parcel, SQS_LIMIT, batches};
 use crate::error::StoreError;
-use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendJobs, SendNudges};
 use crate::telemetry::{TraceHeader, unit};
 
 const OPERATION: &str = "sqs SendMessageBatch";
@@ -41,6 +42,10 @@ pub struct MediaQueue(Queue);
 /// The queue `answers`.
 #[derive(Debug, Clone)]
 pub struct AnswersQueue(Queue);
+
+/// The queue `events`.
+#[derive(Debug, Clone)]
+pub struct EventsQueue(Queue);
 
 impl InboundQueue {
     /// The queue at this URL.
@@ -74,6 +79,43 @@ impl MediaQueue {
     #[must_use]
     pub fn new(client: Client, url: String) -> Self {
         Self(Queue { client, url })
+    }
+}
+
+impl EventsQueue {
+    /// The queue at this URL.
+    #[must_use]
+    pub fn new(client: Client, url: String) -> Self {
+        Self(Queue { client, url })
+    }
+}
+
+impl SendJobs for EventsQueue {
+    /// Each job carries its bot as its group: on a standard queue that keeps no order, but lets SQS serve other bots
+    /// first while one has a backlog (AWS, SQS developer guide, "Fair queues", 2025).
+    async fn send_jobs(&self, jobs: &[Job], delay: Duration) -> Result<(), StoreError> {
+        let letters: Vec<(String, Letter)> =
+            jobs.iter().map(|job| (job.bot_id().into(), job.into())).collect();
+        let mut batches = Vec::new();
+        let mut rest = letters.as_slice();
+        while !rest.is_empty() {
+            let mut size = 0;
+            let fits = |(_, letter): &&(String, Letter)| {
+                size += letter.body.len();
+                size <= SQS_LIMIT
+            };
+            // The largest job is far smaller than a call may be.
+            let count = rest.iter().take(BATCH).take_while(fits).count().max(1);
+            let (batch, later) = rest.split_at(count);
+            let entries = batch.iter().enumerate().map(|(index, (bot, letter))| {
+                let mut entry = entry(index, letter.clone(), delay)?;
+                entry.message_group_id = Some(bot.clone());
+                Ok(entry)
+            });
+            batches.push(entries.collect::<Result<_, StoreError>>()?);
+            rest = later;
+        }
+        self.0.send_all(batches).await
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::zeroize::Zeroizing;
 
@@ -23,6 +23,11 @@ const FIRST_ROOM: usize = 16 * 1024;
 /// A client that trusts `roots` and gives up after `timeout`. It never repeats a request by itself:
 /// whether that is safe, only the caller knows.
 pub(super) fn client(roots: RootCertStore, timeout: Duration) -> Result<Client, reqwest::Error> {
+    builder(roots, timeout).build()
+}
+
+/// The same before it is built.
+pub(super) fn builder(roots: RootCertStore, timeout: Duration) -> ClientBuilder {
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has what TLS 1.2 and 1.3 need")
@@ -39,7 +44,6 @@ pub(super) fn client(roots: RootCertStore, timeout: Duration) -> Result<Client, 
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
-        .build()
 }
 
 /// Why a body was not read.

@@ -254,4 +254,4 @@ impl Operation {
 /// An `Idempotency-Key`: visible ASCII.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("pattern" = "^[!-~]{1,255}$"))]
-struct IdempotencyKey(#[expect(dead_code, reason = "only described")] String);
+pub(super) struct IdempotencyKey(#[expect(dead_code, reason = "only described")] String);

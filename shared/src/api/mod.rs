@@ -8,6 +8,7 @@ pub mod clients;
 pub mod conversations;
 pub mod drift;
 pub mod erasure;
+pub mod events;
 pub mod export;
 pub mod media;
 pub mod messages;
@@ -54,6 +55,7 @@ pub fn operations() -> Vec<describe::Operation> {
         export::operations(),
         bots::operations(),
         erasure::operations(),
+        events::operations(),
         templates::operations(),
         webhooks::operations(),
     ];

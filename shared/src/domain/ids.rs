@@ -157,6 +157,18 @@ id! {
     MessageId, |s| !s.is_empty() && s.len() <= 1000 && !s.contains(char::is_control), TEXT_1000
 }
 id! {
+    /// One event that the partner's software is told: the same however often it is told.
+    EventId, |s| s.starts_with("evt_") && is_name(s, 64), "^evt_[A-Za-z0-9_-]{0,60}$"
+}
+id! {
+    /// One address that wants to be told of a bot's events.
+    SubscriptionId, |s| s.starts_with("sub_") && is_name(s, 64), "^sub_[A-Za-z0-9_-]{0,60}$"
+}
+id! {
+    /// A subscription with its bot: `{botId}.{subscriptionId}`.
+    SubscriptionKey, |s| s.split_once('.').is_some_and(|(bot, id)| is_name(bot, 64) && id.parse::<SubscriptionId>().is_ok()), r"^[A-Za-z0-9_-]{1,64}\.sub_[A-Za-z0-9_-]{0,60}$"
+}
+id! {
     /// One client and one customer: `{phoneNumberId}.{customer}`.
     ConversationId, |s| s.len() <= 300 && s.split_once('.').is_some_and(|(phone, rest)| is_meta_id(phone) && !rest.is_empty()), r"^[0-9]{1,64}\..{1,298}$"
 }
@@ -176,6 +188,9 @@ shown!(
     TemplateName,
     ModelName,
     MediaId,
+    EventId,
+    SubscriptionId,
+    SubscriptionKey,
     MessageId
 );
 
@@ -237,6 +252,58 @@ impl GrantId {
     #[must_use]
     pub fn new(bot: &BotId, business: &BusinessId) -> Self {
         Self(format!("{bot}.{business}"))
+    }
+}
+
+impl EventId {
+    /// The event of this kind that a change of a record is.
+    #[must_use]
+    pub fn of_change(change: &str, kind: &str) -> Self {
+        Self(format!("evt_{}", short_hash(&[change.as_bytes(), kind.as_bytes()])))
+    }
+
+    /// An event that no change of a record is.
+    #[must_use]
+    pub fn random(random: [u8; 16]) -> Self {
+        Self(format!("evt_{}", hex::encode(random)))
+    }
+}
+
+impl SubscriptionId {
+    /// A subscription asked for with an idempotency key: the same call finds the same one.
+    #[must_use]
+    pub fn of_request(caller: &str, bot: &BotId, key: &str) -> Self {
+        Self(format!("sub_{}", short_hash(&[caller.as_bytes(), bot.0.as_bytes(), key.as_bytes()])))
+    }
+
+    /// A subscription asked for without an idempotency key.
+    #[must_use]
+    pub fn random(random: [u8; 16]) -> Self {
+        Self(format!("sub_{}", hex::encode(random)))
+    }
+}
+
+impl SubscriptionKey {
+    /// This bot's subscription.
+    #[must_use]
+    pub fn new(bot: &BotId, id: &SubscriptionId) -> Self {
+        Self(format!("{bot}.{id}"))
+    }
+
+    /// The bot's half.
+    #[must_use]
+    pub fn bot_id(&self) -> BotId {
+        BotId(self.halves().0.to_owned())
+    }
+
+    /// The subscription's half.
+    #[must_use]
+    pub fn id(&self) -> SubscriptionId {
+        SubscriptionId(self.halves().1.to_owned())
+    }
+
+    fn halves(&self) -> (&str, &str) {
+        self.0.split_once('.').expect("checked when it was made")
     }
 }
 

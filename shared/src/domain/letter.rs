@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::answer::Nudge;
+use super::delivery::Job;
 use super::media::Fetch;
 use super::parcel::{Content, Parcel, PartHeader, SQS_LIMIT};
 
@@ -191,6 +192,16 @@ impl From<&Nudge> for Letter {
 impl From<&Fetch> for Letter {
     fn from(fetch: &Fetch) -> Self {
         let body = serde_json::to_string(fetch).expect("ids are JSON");
+        Self { body, attributes: BTreeMap::new() }
+    }
+}
+
+impl From<&Job> for Letter {
+    /// What a customer wrote may hold two characters that SQS does not take (AWS, SQS `SendMessage`, 2026). All that
+    /// is text in JSON may be escaped.
+    fn from(job: &Job) -> Self {
+        let body = serde_json::to_string(job).expect("strings and numbers are JSON");
+        let body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         Self { body, attributes: BTreeMap::new() }
     }
 }

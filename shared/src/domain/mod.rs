@@ -2,13 +2,17 @@
 //! the onboarding ledger, the rules of answering and sending.
 
 pub mod account;
+pub mod address;
 pub mod answer;
 pub mod bot;
+pub mod change;
 pub mod client;
 pub mod content;
 pub mod conversation;
+pub mod delivery;
 pub mod draft;
 pub mod drift;
+pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod json;
@@ -28,6 +32,7 @@ pub mod seal;
 pub mod secret;
 pub mod signature;
 pub mod status;
+pub mod subscription;
 pub mod template;
 pub mod token_care;
 pub mod webhook;

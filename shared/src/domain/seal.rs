@@ -1,7 +1,7 @@
 //! What a sealed secret is bound to. KMS authenticates the context with the ciphertext: moved to
 //! another record it does not open.
 
-use super::ids::{GrantId, OnboardingId, PhoneNumberId};
+use super::ids::{GrantId, OnboardingId, PhoneNumberId, SubscriptionKey};
 
 /// A ciphertext of KMS, as bytes.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -51,6 +51,8 @@ pub enum SealContext<'a> {
     OnboardingPin(&'a OnboardingId),
     /// The PIN of a client's number.
     ClientPin(&'a PhoneNumberId),
+    /// The secret that signs a subscription's events.
+    SubscriptionSecret(&'a SubscriptionKey),
 }
 
 impl SealContext<'_> {
@@ -63,6 +65,9 @@ impl SealContext<'_> {
             Self::OnboardingToken(id) => [("switchboard:onboarding", id.as_ref()), (FIELD, "business_token")],
             Self::OnboardingPin(id) => [("switchboard:onboarding", id.as_ref()), (FIELD, "pin")],
             Self::ClientPin(id) => [("switchboard:client", id.as_ref()), (FIELD, "pin")],
+            Self::SubscriptionSecret(key) => {
+                [("switchboard:subscription", key.as_ref()), (FIELD, "signing_secret")]
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::zeroize::{Zeroize, Zeroizing};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -79,6 +80,39 @@ secret! {
 secret! {
     /// The key of a language model's endpoint.
     ModelKey, |s| fits_a_header(s), "^[!-~]{1,4096}$"
+}
+
+secret! {
+    /// What signs the events of a subscription, as Standard Webhooks writes it: `whsec_` and the base64 of 24 to 64
+    /// bytes (Standard Webhooks specification, "Signature scheme", 2026).
+    EventSecret, |s| event_key(s).is_some(), "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"
+}
+
+/// The bytes of an event secret.
+fn event_key(secret: &str) -> Option<Vec<u8>> {
+    let key = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
+}
+
+impl EventSecret {
+    /// A secret of 32 bytes of a CSPRNG.
+    ///
+    /// # Panics
+    /// Never: 32 bytes are within the bounds.
+    #[must_use]
+    pub fn from_random(random: [[u8; 16]; 2]) -> Self {
+        Self::try_from(format!("whsec_{}", STANDARD.encode(random.as_flattened()))).expect("32 bytes")
+    }
+
+    /// The secret as text, for the one answer that shows it to whoever made it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.expose()
+    }
+
+    pub(crate) fn key(&self) -> Vec<u8> {
+        event_key(self.expose()).expect("checked when it was made")
+    }
 }
 
 /// The keys of the language models: one key, or one for each model's name as a JSON object.

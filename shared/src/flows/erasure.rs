@@ -15,8 +15,9 @@ use crate::domain::message::Message;
 use crate::domain::raw::{Raw, sha256};
 use crate::error::StoreError;
 use crate::ports::{
-    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseEvents, EraseFiles, EraseMedia,
-    EraseMessages, ErasePairs, ListConversations, ListEvents, ListMessages, Listing, ReadMedia, RecordEvents,
+    AccountEvent, Blobs, Clock, EraseBlobs, EraseConversations, EraseDeliveries, EraseEvents, EraseFiles,
+    EraseMedia, EraseMessages, ErasePairs, ListConversations, ListEvents, ListMessages, Listing, ReadMedia,
+    RecordEvents,
 };
 
 use super::ingest::media_key_of;
@@ -41,6 +42,7 @@ pub trait Records:
     + EraseBlobs
     + ReadMedia
     + EraseMedia
+    + EraseDeliveries
     + RecordEvents
 {
 }
@@ -56,6 +58,7 @@ impl<T> Records for T where
         + EraseBlobs
         + ReadMedia
         + EraseMedia
+        + EraseDeliveries
         + RecordEvents
 {
 }
@@ -130,6 +133,12 @@ impl<S: Records, F: EraseFiles, C: Clock> Erasure<'_, S, F, C> {
         }
         if let Some(position) = self.events(client, &names, after, &mut erased, &has_time).await? {
             return Ok(Progress::More(erased, position));
+        }
+        // Events that wait to be told hold what was said; one that is on the queue at this moment may still come.
+        while self.store.erase_deliveries(id, PAGE).await? == PAGE {
+            if !has_time() {
+                return Ok(Progress::More(erased, String::new()));
+            }
         }
         self.store.erase_pair(id).await?;
         self.store.erase_conversation(id, &names).await?;

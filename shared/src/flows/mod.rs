@@ -1,6 +1,7 @@
 //! The use cases, over ports only: what happens, in which order, and what a crash in between means.
 
 pub mod erasure;
+pub mod events;
 pub mod exchange;
 pub mod export;
 pub mod ingest;

@@ -41,6 +41,12 @@ impl RequestKey {
         Ok(Some(Self { record, name: format!("{key}#{body_hash}"), body_hash }))
     }
 
+    /// The key itself.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.name.rsplit_once('#').map_or(&self.name, |(key, _)| key)
+    }
+
     /// Names key and body together: a key that came free must not lead to what another body began.
     #[must_use]
     pub fn name(&self) -> &str {

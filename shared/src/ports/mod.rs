@@ -3,6 +3,7 @@
 
 mod conversations;
 mod erase;
+mod events;
 mod graph;
 mod media;
 mod outside;
@@ -12,6 +13,7 @@ mod templates;
 
 pub use conversations::*;
 pub use erase::*;
+pub use events::*;
 pub use graph::*;
 pub use media::*;
 pub use outside::*;

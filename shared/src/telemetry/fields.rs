@@ -29,6 +29,8 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("other", "Of a webhook: how many other elements."),
     ("quarantined", "Of a webhook: how many elements nobody understood."),
     ("events", "Of an erasure: how many events."),
+    ("changes", "Of a batch of a stream: how many changes."),
+    ("deliveries", "Of a batch of a stream: how many deliveries of events it asks for."),
     ("ageMs", "Of a webhook: how long ago it was received, in milliseconds."),
     ("conversations", "Of a pause: how many conversations."),
     ("result", "Of a job of `Recovery`: its numbers, in words."),
@@ -50,6 +52,9 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("quarantineId", "What is kept in quarantine, by its hash."),
     ("letterId", "The dead letter, by its id in SQS."),
     ("id", "A record that cannot be replayed."),
+    ("eventId", "The event that the partner's software is told."),
+    ("eventType", "Its type."),
+    ("subscriptionId", "The subscription to events."),
     ("fbtraceId", "Meta's id of a refused call, for Meta's support."),
     // What single steps tell.
     ("metric", "What is counted, by the metric's name."),

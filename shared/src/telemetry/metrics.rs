@@ -60,8 +60,13 @@ pub mod metric {
     /// A customer's file that could not be fetched while Meta had it, or whose bytes are not the ones announced.
     pub const MEDIA_LOST: &str = "MediaLost";
 
+    /// An event that the partner's software did not take in any of its tries.
+    pub const EVENT_UNDELIVERED: &str = "EventUndelivered";
+    /// A change of a record that nobody could be told of, because it cannot be read.
+    pub const EVENT_UNREADABLE: &str = "EventUnreadable";
+
     /// All of them.
-    pub const ALL: [&str; 20] = [
+    pub const ALL: [&str; 22] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -82,6 +87,8 @@ pub mod metric {
         TEMPLATES_STALE,
         MEDIA_DELAYED,
         MEDIA_LOST,
+        EVENT_UNDELIVERED,
+        EVENT_UNREADABLE,
     ];
 }
 

@@ -14,6 +14,7 @@ mod requests;
 mod seal;
 mod steps;
 mod store;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -30,6 +31,7 @@ pub use requests::{Sample, answered, refused};
 pub use seal::FakeSeal;
 pub use steps::{Fault, Injected, Steps};
 pub use store::{BlobPart, IdempotencyRecord, Lease, MemoryStore, Tables, TemplateSync, WamidRecord};
+pub use targets::{Heard, MemoryTargets};
 pub use vault::{MemorySecret, MemoryVault};
 pub use world::{CountingRandom, FixedClock, Parts, World};
 

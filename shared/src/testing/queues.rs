@@ -7,11 +7,12 @@ use super::lock;
 use super::steps::Steps;
 use crate::domain::Timestamp;
 use crate::domain::answer::Nudge;
+use crate::domain::delivery::Job;
 use crate::domain::letter::{self, DeadLetter, DeadQueue, FedQueue, Letter};
 use crate::domain::media::Fetch;
 use crate::domain::parcel::{self, Parcel};
 use crate::error::StoreError;
-use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendNudges};
+use crate::ports::{DeadLetters, SendBack, SendFetches, SendInbound, SendJobs, SendNudges};
 
 /// SQS's longest delay (AWS, SQS `SendMessage`, 2026).
 const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
@@ -34,6 +35,7 @@ pub struct MemoryQueues {
     inbound: Mutex<Vec<Delayed<Parcel>>>,
     answers: Mutex<Vec<Delayed<Nudge>>>,
     media: Mutex<Vec<Delayed<Fetch>>>,
+    events: Mutex<Vec<Delayed<Job>>>,
     dead: Mutex<Vec<Dead>>,
 }
 
@@ -80,6 +82,12 @@ impl MemoryQueues {
     #[must_use]
     pub fn take_media(&self) -> Vec<Fetch> {
         std::mem::take(&mut *lock(&self.media)).into_iter().map(|delayed| delayed.item).collect()
+    }
+
+    /// Takes everything from `events`.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<Delayed<Job>> {
+        std::mem::take(&mut *lock(&self.events))
     }
 
     /// Puts a letter on a dead-letter queue, as SQS does after too many tries.
@@ -164,6 +172,15 @@ impl SendFetches for MemoryQueues {
     async fn send_fetches(&self, fetches: &[Fetch]) -> Result<(), StoreError> {
         for batch in fetches.chunks(BATCH) {
             self.send("send_fetches", &self.media, batch, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+}
+
+impl SendJobs for MemoryQueues {
+    async fn send_jobs(&self, jobs: &[Job], delay: Duration) -> Result<(), StoreError> {
+        for batch in jobs.chunks(BATCH) {
+            self.send("send_jobs", &self.events, batch, delay).await?;
         }
         Ok(())
     }

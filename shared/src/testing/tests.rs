@@ -35,7 +35,7 @@ contracts! {
         incoming_messages, message_lists, answers, sends, unresolved_sends, statuses, customers,
         conversations, conversation_claims, events, blobs, idempotency, emptying_quarantine, event_lists,
         rates, recipient_marks, conversation_lists, erasing, conversation_pauses, messages_out_of_a_history,
-        templates, template_syncs, media, due_media;
+        templates, template_syncs, media, due_media, subscriptions, deliveries;
     seal: seal_contexts, seal_integrity;
     vault: system_tokens;
 }
@@ -76,6 +76,17 @@ async fn fetches() {
         arrived.clone()
     };
     contracts::fetches(&world.queues, received, "first").await;
+}
+
+#[tokio::test]
+async fn jobs() {
+    let world = World::new();
+    let mut arrived = Vec::new();
+    let received = async || {
+        arrived.extend(world.queues.take_events().into_iter().map(|delayed| delayed.item));
+        arrived.clone()
+    };
+    contracts::jobs(&world.queues, received, "first").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::{
-    FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemoryStore, MemoryVault, Steps, lock,
+    FakeGraph, FakeModel, FakeSeal, MemoryFiles, MemoryQueues, MemoryStore, MemoryTargets, MemoryVault,
+    Steps, lock,
 };
 use crate::domain::Timestamp;
 use crate::domain::account::Account;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub files: MemoryFiles,
     /// Queues.
     pub queues: MemoryQueues,
+    /// The partner's addresses.
+    pub targets: MemoryTargets,
     /// Meta.
     pub graph: FakeGraph,
     /// The language model.
@@ -59,6 +62,7 @@ impl Default for Parts {
             vault: MemoryVault::new(steps.clone()),
             files: MemoryFiles::new(steps.clone()),
             queues: MemoryQueues::new(steps.clone()),
+            targets: MemoryTargets::new(steps.clone()),
             graph: FakeGraph::new(steps.clone()),
             model: FakeModel::new(steps.clone()),
             clock: FixedClock::default(),

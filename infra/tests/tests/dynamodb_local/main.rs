@@ -82,6 +82,7 @@ const BESIDE: &[Contract] = &contracts![
     statuses,
     templates,
     media,
+    subscriptions,
 ];
 const ALONE: &[Contract] = &contracts_on_copies![
     answers,
@@ -93,6 +94,7 @@ const ALONE: &[Contract] = &contracts_on_copies![
     due_media,
     due_care,
     check_rounds,
+    deliveries,
 ];
 
 fn main() -> ExitCode {

@@ -5,10 +5,13 @@
 use anyhow::Result;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use shared::adapters::files::Files;
-use shared::adapters::sqs::{AnswersQueue, DeadLetterQueues, InboundQueue, MediaQueue, QueueUrls};
+use shared::adapters::sqs::{
+    AnswersQueue, DeadLetterQueues, EventsQueue, InboundQueue, MediaQueue, QueueUrls,
+};
 use shared::adapters::system::SystemClock;
 use shared::domain::Timestamp;
 use shared::domain::answer::Nudge;
+use shared::domain::delivery::Job;
 use shared::domain::letter::{Attribute, FedQueue, Letter};
 use shared::domain::media::Fetch;
 use shared::domain::parcel::Parcel;
@@ -44,11 +47,11 @@ on_the_deployed_tables! {
     accounts, bots, spending, clients, checks, conversation_claims, conversation_lists, conversations, customers, erasing, events, quarantine, blobs, grants,
     idempotency, incoming_messages, message_lists, business_leases, event_lists, onboardings, rates, recipient_marks, conversation_pauses,
     messages_out_of_a_history, sends,
-    statuses, templates, media,
+    statuses, templates, media, subscriptions,
 }
 on_copied_tables! {
     answers, due_onboardings, unresolved_sends, emptying_quarantine, offboardings, template_syncs, due_media,
-    due_care, check_rounds,
+    due_care, check_rounds, deliveries,
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -85,6 +88,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside media,
         Beside due_media,
         Beside due_care,
+        Beside subscriptions,
+        Beside deliveries,
+        Beside jobs,
         Beside files,
         Beside upload_links,
         Beside fetches,
@@ -144,6 +150,20 @@ async fn fetches(world: &World) -> Result<()> {
         arrived.clone()
     };
     contracts::fetches(&queue, received, &unique).await;
+    Ok(())
+}
+
+async fn jobs(world: &World) -> Result<()> {
+    let unique = world.unique().to_string();
+    let url = world.cloud.scratch_queue(&format!("contract-events-{unique}")).await?;
+    let queue = EventsQueue::new(world.cloud.aws.sqs(), url.clone());
+    let mut arrived: Vec<Job> = Vec::new();
+    let received = async || {
+        let messages = world.cloud.drain(&url).await.unwrap();
+        arrived.extend(messages.iter().map(|m| serde_json::from_str(m.body.as_deref().unwrap()).unwrap()));
+        arrived.clone()
+    };
+    contracts::jobs(&queue, received, &unique).await;
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod pages;
 mod privilege;
 mod recovery;
 mod refusals;
+mod samples;
 mod secrets;
 mod sending;
 mod stops;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         accounts::cases(),
         drift::cases(),
         events::cases(),
+        samples::cases(),
         onboarding::cases(),
         pages::cases(),
         large::cases(),

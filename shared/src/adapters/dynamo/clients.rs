@@ -148,7 +148,7 @@ fn pause(reason: Option<PauseReason>, since: Option<Millis>, until: Option<Milli
     Some(Pause { reason: reason?, since: since?.0, until: until?.0 })
 }
 
-fn client(mut item: Item) -> Stored<Client> {
+pub(super) fn client(mut item: Item) -> Stored<Client> {
     let aspects: Vec<String> = item.keys().filter(|name| name.starts_with(ASPECT)).cloned().collect();
     let noted =
         aspects.iter().filter_map(|name| item.remove(name)).map(noted).collect::<Stored<Account>>()?;

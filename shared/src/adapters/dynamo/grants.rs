@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use super::table::{Range, Table, Write};
+use super::table::{Item, Range, Table, Write};
 use super::values::{Millis, item, millis, n, record, s, shard, shards, text, time, with_nulls};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
@@ -103,10 +103,14 @@ impl From<Record> for Grant {
     }
 }
 
+pub(super) fn grant(item: Item) -> Stored<Grant> {
+    record::<Record>("grants", item).map(Grant::from)
+}
+
 impl ReadGrants for Grants {
     async fn grant(&self, id: &GrantId) -> Stored<Option<Grant>> {
         let item = self.0.get("dynamodb GetItem on grants", ("grantId", id.as_ref())).await?;
-        item.map(|item| record::<Record>("grants", item).map(Grant::from)).transpose()
+        item.map(grant).transpose()
     }
 }
 

@@ -7,7 +7,7 @@
 mod answers;
 mod erase;
 mod lists;
-mod record;
+pub(super) mod record;
 mod sends;
 mod statuses;
 

@@ -5,8 +5,10 @@
 
 mod blobs;
 mod bots;
+mod changes;
 mod clients;
 mod conversations;
+mod deliveries;
 mod events;
 mod expression;
 mod grants;
@@ -17,6 +19,7 @@ mod offboardings;
 mod onboardings;
 mod quarantine;
 mod rates;
+mod subscriptions;
 mod table;
 mod tables;
 mod templates;
@@ -26,8 +29,10 @@ pub use aws_sdk_dynamodb::Client;
 
 pub use blobs::Blobs;
 pub use bots::Bots;
+pub use changes::{Unreadable, change, records};
 pub use clients::Clients;
 pub use conversations::Conversations;
+pub use deliveries::Deliveries;
 pub use events::Events;
 pub use grants::Grants;
 pub use idempotency::Idempotency;
@@ -36,6 +41,7 @@ pub use messages::Messages;
 pub use onboardings::Onboardings;
 pub use quarantine::Quarantine;
 pub use rates::Rates;
+pub use subscriptions::Subscriptions;
 pub use tables::Tables;
 pub use templates::Templates;
 

@@ -115,7 +115,7 @@ impl From<Record> for Onboarding {
     }
 }
 
-fn onboarding(item: Item) -> Stored<Onboarding> {
+pub(super) fn onboarding(item: Item) -> Stored<Onboarding> {
     record::<Record>("onboardings", item).map(Onboarding::from)
 }
 

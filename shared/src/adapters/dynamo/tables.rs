@@ -2,8 +2,8 @@
 //! not there.
 
 use super::{
-    Blobs, Bots, Client, Clients, Conversations, Events, Grants, Idempotency, Media, Messages, Onboardings,
-    Quarantine, Rates, Stored, Templates,
+    Blobs, Bots, Client, Clients, Conversations, Deliveries, Events, Grants, Idempotency, Media, Messages,
+    Onboardings, Quarantine, Rates, Stored, Subscriptions, Templates,
 };
 use crate::domain::Timestamp;
 use crate::domain::account::Noted;
@@ -13,11 +13,12 @@ use crate::domain::client::{Client as BusinessClient, Pause};
 use crate::domain::conversation::{
     Conversation, ConversationTouch, CustomerKey, CustomerNames, RecipientMark,
 };
+use crate::domain::delivery::{Delivery, DeliveryKey};
 use crate::domain::drift::{Check, Round};
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     AllocationId, BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId,
-    PhoneNumberId, TemplateId, TemplateName, WabaId,
+    PhoneNumberId, SubscriptionKey, TemplateId, TemplateName, WabaId,
 };
 use crate::domain::media::{Fetch, MediaFile, MediaKey};
 use crate::domain::message::Message;
@@ -27,13 +28,14 @@ use crate::domain::onboarding::{Claims, Onboarding};
 use crate::domain::parcel::PartHeader;
 use crate::domain::rate::{Brake, PairTurn, RateKey};
 use crate::domain::status::StatusEvent;
+use crate::domain::subscription::Subscription;
 use crate::domain::template::{SyncState, Template};
 use crate::error::{Chain, StoreError};
 use crate::ports::Onboardings as _;
 use crate::ports::ReadClients as _;
 use crate::ports::{
-    self, AccountEvent, Begun, ClientClaim, ConversationClaim, Listing, MediaClaim, Page, Quarantined,
-    Recorded, SavedBot, SavedResponse, SendOutcome, Shelf, Started,
+    self, AccountEvent, Begun, ClientClaim, ConversationClaim, DeadDelivery, Listing, MediaClaim, Page,
+    Quarantined, Recorded, SavedBot, SavedResponse, SendOutcome, Shelf, Started,
 };
 
 /// The tables that a function was given.
@@ -52,6 +54,8 @@ pub struct Tables {
     rates: Option<Rates>,
     templates: Option<Templates>,
     media: Option<Media>,
+    subscriptions: Option<Subscriptions>,
+    deliveries: Option<Deliveries>,
 }
 
 impl Tables {
@@ -73,6 +77,8 @@ impl Tables {
             rates: None,
             templates: None,
             media: None,
+            subscriptions: None,
+            deliveries: None,
         }
     }
 
@@ -137,6 +143,8 @@ tables! {
         rates: Rates = "rates",
         templates: Templates = "templates",
         media: Media = "media",
+        subscriptions: Subscriptions = "subscriptions",
+        deliveries: Deliveries = "deliveries",
 }
 
 delegate! {
@@ -353,6 +361,37 @@ delegate! {
     }
     ports::EraseMedia, media {
         erase_media(self, key: &MediaKey) -> ();
+    }
+    ports::ListSubscriptions, subscriptions {
+        subscriptions_of(self, bot: &BotId) -> Vec<Subscription>;
+    }
+    ports::ReadSubscriptions, subscriptions {
+        subscription(self, key: &SubscriptionKey) -> Option<Subscription>;
+    }
+    ports::WriteSubscriptions, subscriptions {
+        add_subscription(self, new: &Subscription) -> Option<Subscription>;
+        save_subscription(self, changed: &Subscription, expected: u64) -> bool;
+        delete_subscription(self, key: &SubscriptionKey) -> ();
+    }
+    ports::NoteCalls, subscriptions {
+        take_call(self, key: &SubscriptionKey, now: Timestamp, until: Timestamp) -> bool;
+        note_failure(self, key: &SubscriptionKey, now: Timestamp, paused_until: Option<Timestamp>) -> ();
+        note_success(self, key: &SubscriptionKey) -> ();
+        note_gone(self, key: &SubscriptionKey, now: Timestamp) -> ();
+    }
+    ports::Deliveries, deliveries {
+        add_delivery(self, new: &Delivery) -> bool;
+        claim_delivery(self, key: &DeliveryKey, now: Timestamp, until: Timestamp) -> Option<Delivery>;
+        save_delivery(self, it: &Delivery, claim: Timestamp) -> bool;
+        forget_delivery(self, key: &DeliveryKey) -> ();
+        due_deliveries(self, now: Timestamp, limit: usize) -> Vec<DeliveryKey>;
+    }
+    ports::DeadDeliveries, deliveries {
+        dead_deliveries(self, subscription: &SubscriptionKey, since: Option<Timestamp>, after: Option<&str>, limit: usize) -> Page<DeadDelivery>;
+        revive_delivery(self, key: &DeliveryKey, due_at: Timestamp) -> bool;
+    }
+    ports::EraseDeliveries, deliveries {
+        erase_deliveries(self, conversation: &ConversationId, limit: usize) -> usize;
     }
     ports::IdempotencyKeys, idempotency {
         begin_request(self, key: &str, body_hash: &str, now: Timestamp, running_until: Timestamp, expires_at: Timestamp) -> Begun;

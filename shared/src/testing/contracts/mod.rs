@@ -22,6 +22,7 @@ mod rates;
 mod recovery;
 mod seal;
 mod sends;
+mod subscriptions;
 mod templates;
 mod vault;
 
@@ -43,6 +44,7 @@ pub use rates::rates;
 pub use recovery::{dead_letters, emptying_quarantine, event_lists, sending_back};
 pub use seal::{seal_contexts, seal_integrity};
 pub use sends::{sends, statuses, unresolved_sends};
+pub use subscriptions::{deliveries, jobs, subscriptions};
 pub use templates::{template_syncs, templates};
 pub use vault::system_tokens;
 

@@ -1,7 +1,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Ids, Must};
-use crate::domain::ids::GrantId;
+use crate::domain::ids::{GrantId, SubscriptionKey};
 use crate::domain::seal::{SealContext, Sealed};
 use crate::error::StoreError;
 use crate::ports::Seal;
@@ -11,12 +11,14 @@ pub async fn seal_contexts(seal: &impl Seal, unique: &str) {
     let ids = Ids::new("seal_contexts", unique);
     let grant = GrantId::new(&ids.bot(1), &ids.business(1));
     let (onboarding, phone) = (ids.onboarding(1), ids.phone(1));
+    let subscription = SubscriptionKey::new(&ids.bot(1), &"sub_1".parse().expect("a subscription's id"));
     let longest = "é".repeat(2048);
     for context in [
         SealContext::GrantToken(&grant),
         SealContext::OnboardingToken(&onboarding),
         SealContext::OnboardingPin(&onboarding),
         SealContext::ClientPin(&phone),
+        SealContext::SubscriptionSecret(&subscription),
     ] {
         for secret in ["EAAexample", "x", &longest] {
             let sealed = seal.seal(secret, context).await.must();

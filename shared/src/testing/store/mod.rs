@@ -2,6 +2,7 @@
 
 mod clients;
 mod conversations;
+mod deliveries;
 mod erase;
 mod media;
 mod messages;
@@ -9,6 +10,7 @@ mod onboardings;
 mod rates;
 mod recovery;
 mod rest;
+mod subscriptions;
 mod templates;
 
 use std::collections::BTreeMap;
@@ -20,11 +22,12 @@ use crate::domain::Timestamp;
 use crate::domain::bot::BotSettings;
 use crate::domain::client::Client;
 use crate::domain::conversation::{Conversation, CustomerKey};
+use crate::domain::delivery::{Delivery, DeliveryKey};
 use crate::domain::drift::Round;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{
     BotId, BusinessId, ConversationId, GrantId, MessageId, OffboardingId, OnboardingId, PhoneNumberId,
-    TemplateId, WabaId, Wamid,
+    SubscriptionKey, TemplateId, WabaId, Wamid,
 };
 use crate::domain::media::{MediaFile, MediaKey};
 use crate::domain::message::Message;
@@ -33,6 +36,7 @@ use crate::domain::offboarding::Offboarding;
 use crate::domain::onboarding::Onboarding;
 use crate::domain::rate::{Brake, Pair, RateKey};
 use crate::domain::status::Statuses;
+use crate::domain::subscription::Subscription;
 use crate::domain::template::{SyncState, Template};
 use crate::error::StoreError;
 use crate::ports::{AccountEvent, Quarantined, SavedResponse};
@@ -94,6 +98,10 @@ pub struct Tables {
     pub media: BTreeMap<MediaKey, MediaFile>,
     /// Until when somebody fetches which file.
     pub media_claims: BTreeMap<MediaKey, Timestamp>,
+    /// Subscriptions to events.
+    pub subscriptions: BTreeMap<SubscriptionKey, Subscription>,
+    /// Deliveries that failed.
+    pub deliveries: BTreeMap<DeliveryKey, Delivery>,
     /// Where the walk through all clients stands.
     pub check_round: Option<Round>,
     /// How far keeping each account's templates true has come.

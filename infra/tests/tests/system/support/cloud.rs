@@ -51,6 +51,8 @@ impl Cloud {
             .rates(table("rates"))
             .templates(table("templates"))
             .media(table("media"))
+            .subscriptions(table("subscriptions"))
+            .deliveries(table("deliveries"))
     }
 
     /// Empty copies of all deployed tables, keys and indexes included, that no schedule looks at.

@@ -21,12 +21,14 @@ use super::description::Description;
 use super::{Api, Signup, Sim, eventually};
 
 /// Settings that make waiting short.
-const QUICK: [(&str, &str); 5] = [
+const QUICK: [(&str, &str); 7] = [
     ("BurstWindowSeconds", "1"),
     ("ClaimSeconds", "10"),
     ("OnboardingRetrySeconds", "1"),
     ("InboundVisibilitySeconds", "30"),
     ("AnswersVisibilitySeconds", "30"),
+    ("EventsVisibilitySeconds", "30"),
+    ("SubscriptionsKnownSeconds", "1"),
 ];
 
 /// The running stack, and what the tests know together.

@@ -203,7 +203,7 @@ fn due_fields(message: &Message) -> AnswerFields {
 }
 
 /// The message that an item is.
-pub(super) fn message(item: Item) -> Stored<Message> {
+pub(in crate::adapters::dynamo) fn message(item: Item) -> Stored<Message> {
     let statuses = statuses(&item)?;
     let record: Record = record(TABLE, item)?;
     let raw =

@@ -27,8 +27,8 @@ fn declared(source: &str) -> Vec<String> {
     after.filter_map(|rest| rest.split(['(', '<']).next()).map(str::to_owned).collect()
 }
 
-/// The text of every file that is not a test's. Recovery and erasure, which people start, have
-/// their crash tests beside them; an export only reads.
+/// The text of every file that is not a test's. Recovery and erasure, which people start, and events, which streams
+/// bring, have their crash tests beside them; an export only reads.
 fn sources(folder: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     let mut open: Vec<PathBuf> = vec![folder.to_owned()];
@@ -36,8 +36,9 @@ fn sources(folder: &Path) -> Vec<String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let test = ["tests", "testing", "invariants", "simulation", "recovery", "erasure", "export"]
-                .contains(&name.as_str());
+            let test =
+                ["tests", "testing", "invariants", "simulation", "recovery", "erasure", "export", "events"]
+                    .contains(&name.as_str());
             match (path.is_dir(), test) {
                 (_, true) => {}
                 (true, _) => open.push(path),
