@@ -55,7 +55,8 @@ pub async fn each(
 ) -> SqsBatchResponse {
     let mut failures = Vec::new();
     for message in &event.records {
-        let work = async { if has_time() { job(message).await.map(|()| true) } else { Ok(false) } };
+        // On the heap: all of a function's work nests deeper than what the compiler lays out as one.
+        let work = async { if has_time() { Box::pin(job(message)).await.map(|()| true) } else { Ok(false) } };
         failures.extend(one(message, work).await);
     }
     let mut response = SqsBatchResponse::default();
@@ -81,7 +82,10 @@ pub async fn at_once(
     job: impl AsyncFn(&SqsMessage) -> Result<(), StoreError>,
 ) -> SqsBatchResponse {
     let job = &job;
-    let jobs = event.records.iter().map(|message| one(message, async { job(message).await.map(|()| true) }));
+    let jobs = event
+        .records
+        .iter()
+        .map(|message| one(message, async { Box::pin(job(message)).await.map(|()| true) }));
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = join_all(jobs).await.into_iter().flatten().collect();
     response

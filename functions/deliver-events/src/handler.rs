@@ -27,8 +27,7 @@ where
             let response = at_once(&event, async |message| {
                 let body = message.body.as_deref().unwrap_or_default();
                 match serde_json::from_str(body) {
-                    // Boxed: the compiler gives up on the layout of what nests so deep.
-                    Ok(job) => Box::pin(delivering.deliver(&job)).await,
+                    Ok(job) => delivering.deliver(&job).await,
                     Err(_) => {
                         unit::outcome("not_a_job");
                         Ok(())

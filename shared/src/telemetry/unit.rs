@@ -109,8 +109,7 @@ pub async fn run<T>(
     let invocation = config::optional("_X_AMZN_TRACE_ID");
     let unit = RefCell::new(Unit { span: Span::new(carried, invocation.as_deref()), ..Unit::default() });
     UNIT.scope(unit, async {
-        // On the heap: the whole of a function's work within one more future is more than the compiler lays out.
-        let result = Box::pin(work).await;
+        let result = work.await;
         if let Some(end) = end(&result) {
             let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
             UNIT.with(|unit| report(kind, &unit.take(), end, began, millis));
