@@ -353,6 +353,7 @@ fn uses_of_the_token_key(template: &Value) -> BTreeSet<String> {
 #[test]
 fn each_function_seals_and_opens_its_own_kinds_of_secrets_only() {
     let expected = [
+        "DeliverEvents Decrypt subscription signing_secret",
         "ExchangeToken Encrypt onboarding business_token",
         "FetchMedia Decrypt grant business_token",
         "Media Decrypt grant business_token",
@@ -368,6 +369,8 @@ fn each_function_seals_and_opens_its_own_kinds_of_secrets_only() {
         "Reconcile Decrypt grant business_token",
         "Reply Decrypt grant business_token",
         "SendMessage Decrypt grant business_token",
+        "Subscriptions Decrypt subscription signing_secret",
+        "Subscriptions Encrypt subscription signing_secret",
         "Templates Decrypt grant business_token",
         "TokenCare Decrypt grant business_token",
         "TokenCare Encrypt grant business_token",
@@ -609,7 +612,7 @@ const OF_SERVICES: [(&str, &[&str]); 5] = [
             "WriteThrottleEvents",
         ],
     ),
-    ("AWS/Lambda", &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"]),
+    ("AWS/Lambda", &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"]),
     ("AWS/Logs", &["IncomingBytes"]),
     (
         "AWS/SQS",
