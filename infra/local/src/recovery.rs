@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::info::StackInfo;
 
 /// Names the account's own key, whose signature the emulator does not look at.
-const BY_THE_OPERATOR: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, \
+pub const BY_THE_OPERATOR: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, \
                                SignedHeaders=host, Signature=none";
 
 /// Whose dead letters.

@@ -599,7 +599,7 @@ fn each_metric_that_the_functions_count_has_an_alarm_and_each_such_alarm_its_met
     assert!(text(namespace).contains("Switchboard/${AWS::StackName}"), "{namespace:?}");
 }
 
-/// Metrics of AWS's services that we look at (the services' guides, "metrics", read 2026-11-22).
+/// Metrics of AWS's services that we look at (the services' guides, "metrics").
 const OF_SERVICES: [(&str, &[&str]); 5] = [
     ("AWS/ApiGateway", &["4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"]),
     (
@@ -612,7 +612,10 @@ const OF_SERVICES: [(&str, &[&str]); 5] = [
             "WriteThrottleEvents",
         ],
     ),
-    ("AWS/Lambda", &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"]),
+    (
+        "AWS/Lambda",
+        &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"],
+    ),
     ("AWS/Logs", &["IncomingBytes"]),
     (
         "AWS/SQS",

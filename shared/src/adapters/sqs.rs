@@ -209,7 +209,7 @@ fn entry(index: usize, letter: Letter, delay: Duration) -> Result<Entry, StoreEr
 }
 
 /// Said for each message: the header of the call names the trace of the invocation, which for what comes by a queue is
-/// not the message's (AWS, Lambda developer guide, "Visualize Lambda function invocations using AWS X-Ray", 2026-11-22).
+/// not the message's. The attribute goes before the header (AWS, X-Ray developer guide, "Amazon SQS and AWS X-Ray").
 fn traced(
     trace: &TraceHeader,
 ) -> Result<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>, StoreError> {

@@ -1,7 +1,7 @@
 //! Which addresses of the internet are public. What the partner's customers enter as an address is called from
 //! inside of the partner's cloud account, where some addresses open doors: the metadata service, other machines.
 //!
-//! The tables are those of IANA's registries of special-purpose addresses for IPv4 and IPv6 (as of October 2025),
+//! The tables are those of IANA's registries of special-purpose addresses for IPv4 and IPv6 (RFC 6890 and its successors),
 //! with multicast and what is reserved. IPv6 is public only within 2000::/3, all that IANA has given out, so what is
 //! unknown there is refused: mapped and translated IPv4 addresses, unique local and link-local ones among it.
 

@@ -1,5 +1,5 @@
 //! Metrics in CloudWatch's embedded metric format: a log line that CloudWatch also counts (CloudWatch user
-//! guide, "Embedded metric format specification", read 2026-11-22). No call, no agent, nothing to lose.
+//! guide, "Embedded metric format specification"). No call, no agent, nothing to lose.
 
 use std::io::Write as _;
 

@@ -1,5 +1,5 @@
 //! Traces in AWS X-Ray: each unit of work is a segment, sent to the daemon beside the function by UDP (X-Ray developer
-//! guide, "Segment documents" and "Sending trace data", read 2026-11-22). Nothing waits for it, and nothing is sent of what
+//! guide, "Segment documents" and "Sending trace data"). Nothing waits for it, and nothing is sent of what
 //! is not sampled. X-Ray's own format is one JSON object; an exporter of OpenTelemetry would be a collector as an
 //! extension in each function, and megabytes.
 

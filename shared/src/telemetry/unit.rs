@@ -25,7 +25,7 @@ pub(super) const TARGET: &str = "unit";
 pub(super) const REPORT: &str = "report";
 /// How many ids of one kind a unit names. A webhook of thousands of messages is told by its counts.
 const MOST_IDS: usize = 50;
-/// How many values of a measure a line holds (CloudWatch user guide, embedded metric format, 2026-11-22).
+/// How many values of a measure a line holds (CloudWatch user guide, embedded metric format specification).
 const MOST_VALUES: usize = 100;
 
 tokio::task_local! { static UNIT: RefCell<Unit>; }

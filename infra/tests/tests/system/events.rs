@@ -22,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Beside an_onboarding_and_a_client_are_told,
         Beside what_fails_comes_again_under_the_same_id,
         Beside what_cannot_be_told_is_kept_and_told_again_when_somebody_asks,
+        Beside what_waits_to_be_told_of_a_customer_is_erased_with_it,
         Beside an_address_that_is_gone_is_switched_off,
         Beside a_new_secret_signs_beside_the_old_one,
         Beside a_foreign_subscription_is_an_unknown_one,
@@ -138,6 +139,7 @@ impl<'w> Subscribed<'w> {
         let answer = api.post(&path, &body).await?.with_status(201)?;
         let text = |name: &str| answer[name].as_str().map(str::to_owned).context("a member is missing");
         let secret = text("secret")?;
+        world.was_told_once(&secret);
         let path = format!("{path}/{}", text("subscriptionId")?);
         Ok(Self { api, bot, receiver, path, secret })
     }
@@ -269,6 +271,28 @@ async fn what_cannot_be_told_is_kept_and_told_again_when_somebody_asks(world: &W
         Ok(())
     })
     .await
+}
+
+async fn what_waits_to_be_told_of_a_customer_is_erased_with_it(world: &World) -> Result<()> {
+    let subscribed = Subscribed::new(world, &["message.received"]).await?;
+    let client = world.client_of(world.admin(), &subscribed.bot).await?;
+    let customer = world.new_customer();
+    subscribed.receiver.answers([500]);
+    client.hears(&customer, "Forget me").await?;
+    subscribed.receiver.hears("message.received", |_| true).await?;
+    client.answers(&customer, 1).await?;
+    client.settled(&customer).await?;
+    subscribed.api.put(&subscribed.path, &json!({"active": false})).await?.ok()?;
+    eventually("the event is dead", async || {
+        let dead = subscribed.dead().await?;
+        ensure!(dead.len() == 1, "{dead:?}");
+        Ok(())
+    })
+    .await?;
+    let path = format!("/api/whatsapp/conversations/{}/{customer}", subscribed.bot);
+    client.api.delete(&path).await?.ok()?;
+    ensure!(subscribed.dead().await?.is_empty(), "an event of the erased customer is still kept");
+    Ok(())
 }
 
 async fn an_address_that_is_gone_is_switched_off(world: &World) -> Result<()> {

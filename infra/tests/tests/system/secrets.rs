@@ -15,6 +15,7 @@ use shared::domain::ids::GrantId;
 use shared::domain::raw::gunzip;
 use shared::domain::seal::SealContext;
 use shared::ports::{ReadClients, ReadGrants, Seal};
+use switchboard::recovery::BY_THE_OPERATOR;
 use system_tests::needles::{Form, Needles};
 
 use crate::support::api::{EXCHANGE, SEND};
@@ -62,8 +63,15 @@ async fn no_secret_is_in_a_log_a_table_a_file_a_call_an_answer_or_a_page(world: 
                 }
             }
             if item.contains_key("rawParts") {
-                let raw = world.raw_of(&item).await?;
-                secrets.must_not_be_in(&raw, &format!("{table}, the parts of an item with {key}"))?;
+                match world.raw_of(&item).await {
+                    Ok(raw) => {
+                        secrets.must_not_be_in(&raw, &format!("{table}, the parts of an item with {key}"))?;
+                    }
+                    // What a contract invented points at nothing.
+                    Err(error) => {
+                        ensure!(format!("{error:#}").contains("parts are missing"), "{key}: {error:#}")
+                    }
+                }
             }
         }
     }
@@ -251,12 +259,14 @@ fn pages(world: &World) -> Result<Vec<String>> {
 /// Every object of a bucket. The emulator answers who does not sign.
 async fn stored(world: &World, bucket: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let base = format!("{}/{bucket}", world.info.aws_endpoint);
-    let list = world.http.get(format!("{base}?list-type=2&max-keys=1000")).send().await?;
+    let get =
+        async |address: &str| world.http.get(address).header("authorization", BY_THE_OPERATOR).send().await;
+    let list = get(&format!("{base}?list-type=2&max-keys=1000")).await?;
     let list = list.error_for_status()?.text().await?;
     ensure!(!list.contains("<IsTruncated>true"), "more than a page of objects: read them all");
     let mut objects = Vec::new();
     for key in list.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()) {
-        let object = world.http.get(format!("{base}/{key}")).send().await?;
+        let object = get(&format!("{base}/{key}")).await?;
         // Tests erase some at this moment.
         if object.status().is_success() {
             objects.push((key.to_owned(), object.bytes().await?.to_vec()));

@@ -311,8 +311,9 @@ impl<'c> Call<'c> {
         Err(not_sent("Meta does not take the app secret that is stored"))
     }
 
-    /// A proof that does not verify is code 100, a wrong `client_secret` code 1, an app token that is none 190 (Meta,
-    /// Graph API, error handling; the first two are named in the texts alone; seen 2026).
+    /// A proof that does not verify is code 100 and a wrong `client_secret` code 1, told apart by their texts, which
+    /// Meta does not document and developers report. That an app token of a wrong secret is 190 is our guess. None of it
+    /// was tried on Meta; where it is wrong, the refusal is shown as it is.
     fn is_about_the_secret(&self, refusal: &MetaError) -> bool {
         match (refusal.code, self.actor) {
             (1, Actor::ClientSecret) => refusal.details.contains("client secret"),

@@ -155,7 +155,6 @@ impl World {
     }
 
     /// The same for one that the API tells to whom it is for, in one answer and never again.
-    #[expect(dead_code, reason = "for secrets that the API makes: those of subscriptions")]
     pub(crate) fn was_told_once(&self, secret: impl Into<String>) {
         let secret = secret.into();
         self.told_once.lock().expect("nobody panics while holding it").insert(secret.clone());

@@ -16,7 +16,7 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and then the picture";
 /// What nobody but the other bot's caller may read.
 const SECRET_WORDS: &str = "Only for the florist";
 /// Of a form that is right, and of nobody.
-const UNKNOWN: [(&str, &str); 9] = [
+const UNKNOWN: [(&str, &str); 10] = [
     ("bot", "no-such-bot"),
     ("phone", "117999999999999"),
     ("onboarding", "ob_0000000000000000000000"),
@@ -25,6 +25,7 @@ const UNKNOWN: [(&str, &str); 9] = [
     ("media", "404999999999999"),
     ("template", "505999999999999"),
     ("templateName", "no_such_template"),
+    ("subscription", "sub_0000000000000000000000"),
     ("upload", "00000000000000000000000000000000"),
 ];
 
@@ -62,6 +63,7 @@ impl Row {
 const CLAIMS: &str =
     "a claim of the browser's, held against what the signup's own token shows (tested in onboarding)";
 const QUOTED: &str = "Meta looks for it in the chat of the number that sends; we read nothing by it";
+const AMONG_ITS_OWN: &str = "a part of the key, behind the subscription that is tried";
 const PUBLIC: &str = "Meta's own route, without a caller";
 
 /// What destroys something of the own bot's comes last.
@@ -70,7 +72,7 @@ const MATRIX: &[Row] = &[
     row(
         "exchangeToken",
         "/api/integrations/whatsapp/exchange-token",
-        Some(r#"{"botId": "{bot}", "code": "AQinvented"}"#),
+        Some(r#"{"botId": "{bot}", "code": "AQofthematrix"}"#),
         400,
         &["bot"],
     ),
@@ -193,6 +195,57 @@ const MATRIX: &[Row] = &[
         &["bot", "phone"],
     ),
     row("syncTemplates", "/api/whatsapp/templates/{bot}/sync?phoneNumberId={phone}", None, 0, &["bot", "phone"]),
+    row("listSubscriptions", "/api/whatsapp/subscriptions/{bot}", None, 200, &["bot"]),
+    row(
+        "createSubscription",
+        "/api/whatsapp/subscriptions/{bot}",
+        Some(r#"{"url": "http://127.0.0.1:9/", "events": ["token.dead"]}"#),
+        201,
+        &["bot"],
+    ),
+    row(
+        "putSubscription",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}",
+        Some(r#"{"active": true}"#),
+        200,
+        &["bot", "subscription"],
+    ),
+    row(
+        "rotateSubscriptionSecret",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}/rotate-secret",
+        None,
+        200,
+        &["bot", "subscription"],
+    ),
+    row(
+        "testSubscription",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}/test",
+        None,
+        202,
+        &["bot", "subscription"],
+    ),
+    row(
+        "listDeadDeliveries",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}/deliveries?cursor={cursor}",
+        None,
+        200,
+        &["bot", "subscription", "cursor"],
+    ),
+    row(
+        "replayDeliveries",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}/replay",
+        Some(r#"{"since": "2026-01-01T00:00:00Z"}"#),
+        202,
+        &["bot", "subscription"],
+    )
+    .but(&[("event", AMONG_ITS_OWN)]),
+    row(
+        "deleteSubscription",
+        "/api/whatsapp/subscriptions/{bot}/{subscription}",
+        None,
+        200,
+        &["bot", "subscription"],
+    ),
     row(
         "deleteTemplate",
         "/api/whatsapp/templates/{bot}/{templateName}?phoneNumberId={phone}",
@@ -221,6 +274,8 @@ fn kinds(name: &str) -> &'static [&'static str] {
         "cursor" => &["cursor"],
         "template" => &["template", "templateName"],
         "uploadId" => &["upload"],
+        "subscriptionId" => &["subscription"],
+        "eventId" => &["event"],
         "id" => &["media", "phone"],
         "messageId" | "context" => &["message"],
         "wabaId" => &["waba"],
@@ -269,6 +324,10 @@ fn kinds(name: &str) -> &'static [&'static str] {
         | "base64"
         | "biz_opaque_callback_data"
         | "recipient_identity_key_hash"
+        | "url"
+        | "events"
+        | "active"
+        | "since"
         | "object"
         | "entry" => &[],
         other if other.starts_with("hub.") => &[],
@@ -359,6 +418,9 @@ async fn tenant<'w>(world: &'w World, words: &str) -> Result<Tenant<'w>> {
     let begun = begun.with_status(201)?;
     let put = world.http.put(begun["uploadUrl"].as_str().context("no address")?);
     ensure!(put.header("content-type", "image/png").body(PNG).send().await?.status().is_success());
+    let subscription = json!({"url": "http://127.0.0.1:9/", "events": ["token.dead"]});
+    let path = format!("/api/whatsapp/subscriptions/{}", client.bot);
+    let subscribed = client.api.post(&path, &subscription).await?.with_status(201)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let ids = Ids::from([
         ("bot", client.bot.clone()),
@@ -372,6 +434,7 @@ async fn tenant<'w>(world: &'w World, words: &str) -> Result<Tenant<'w>> {
         // The other one's has another name.
         ("templateName", "hello".to_owned()),
         ("upload", text(&begun["uploadId"])),
+        ("subscription", text(&subscribed["subscriptionId"])),
         ("cursor", String::new()),
     ]);
     Ok(Tenant { client, ids })
@@ -433,6 +496,7 @@ async fn belongings(world: &World, it: &Tenant<'_>) -> Result<Vec<String>> {
     let mut seen = Vec::new();
     for path in [
         format!("/api/whatsapp/bots/{bot}"),
+        format!("/api/whatsapp/subscriptions/{bot}"),
         format!("/api/whatsapp/conversations/{bot}?customer={customer}"),
     ] {
         seen.push(it.client.api.get(&path).await?.ok()?.to_string());
