@@ -6,9 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::info::StackInfo;
 
-/// Names the account's own key, whose signature the emulator does not look at.
-pub const BY_THE_OPERATOR: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, \
-                               SignedHeaders=host, Signature=none";
+/// The header `authorization` of a call to one of AWS's services: names the account's own key, whose signature the
+/// emulator does not look at.
+#[must_use]
+pub fn by_the_operator(service: &str) -> String {
+    let scope = format!("20260101/us-east-1/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders=host, Signature=none")
+}
 
 /// Whose dead letters.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -139,7 +143,7 @@ pub async fn invoke_function(info: &StackInfo, function: &str, event: &Value) ->
     let name =
         info.functions.get(function).context("the running stack is of an older version: restart it")?;
     let url = format!("{}/2015-03-31/functions/{name}/invocations", info.aws_endpoint);
-    let call = crate::client()?.post(url).header("authorization", BY_THE_OPERATOR).json(event);
+    let call = crate::client()?.post(url).header("authorization", by_the_operator("lambda")).json(event);
     let answer = call.send().await.context("the function was not reached")?;
     let (status, failed) = (answer.status(), answer.headers().contains_key("x-amz-function-error"));
     let text = answer.text().await.context("the function's answer broke off")?;

@@ -15,7 +15,7 @@ use shared::domain::ids::GrantId;
 use shared::domain::raw::gunzip;
 use shared::domain::seal::SealContext;
 use shared::ports::{ReadClients, ReadGrants, Seal};
-use switchboard::recovery::BY_THE_OPERATOR;
+use switchboard::recovery::by_the_operator;
 use system_tests::needles::{Form, Needles};
 
 use crate::support::api::{EXCHANGE, SEND};
@@ -259,8 +259,9 @@ fn pages(world: &World) -> Result<Vec<String>> {
 /// Every object of a bucket. The emulator answers who does not sign.
 async fn stored(world: &World, bucket: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let base = format!("{}/{bucket}", world.info.aws_endpoint);
-    let get =
-        async |address: &str| world.http.get(address).header("authorization", BY_THE_OPERATOR).send().await;
+    let get = async |address: &str| {
+        world.http.get(address).header("authorization", by_the_operator("s3")).send().await
+    };
     let list = get(&format!("{base}?list-type=2&max-keys=1000")).await?;
     let list = list.error_for_status()?.text().await?;
     ensure!(!list.contains("<IsTruncated>true"), "more than a page of objects: read them all");
