@@ -9,7 +9,7 @@ use shared::adapters::graph::{Graph, GraphConfig, PartnerAccess};
 use shared::adapters::kms::Kms;
 use shared::adapters::secrets::{OneSecret, Secrets};
 use shared::adapters::system::{SystemClock, SystemRandom};
-use shared::domain::secret::{AccessToken, AppSecret};
+use shared::domain::secret::AppSecret;
 use shared::flows::onboard::{Partner, Settings};
 use shared::flows::reconcile::Reconcile;
 use shared::flows::tokens::Tokens;
@@ -30,7 +30,8 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
     let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
-    let (partner, access) = partner(&secrets).await?;
+    let access = PartnerAccess::from_env(&secrets).await?;
+    let partner = Partner::new(access.is_some(), config::optional("CREDIT_CURRENCY"));
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), access)?)?;
     let settings = Settings {
         partner,
@@ -52,22 +53,4 @@ async fn main() -> Result<(), Error> {
         shared::http::serve(&request, handler::handle(&reconcile, &request)).await
     }))
     .await
-}
-
-/// A Solution Partner pays by its credit line and needs its system user; a Tech Provider has neither.
-async fn partner(secrets: &Secrets) -> Result<(Partner, Option<PartnerAccess>), Error> {
-    match config::optional("PARTNER_KIND").as_deref() {
-        None | Some("solution_partner") => {}
-        Some("tech_provider") => return Ok((Partner::TechProvider, None)),
-        Some(_) => return Err("setting PARTNER_KIND must be solution_partner or tech_provider".into()),
-    }
-    let system_user_token = OneSecret::new(secrets, config::required("SYSTEM_USER_TOKEN_ARN")?);
-    let system_user_token = Kept::<AccessToken>::read(system_user_token, SystemClock).await?;
-    let access = PartnerAccess {
-        business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
-        credit_line_id: config::required("CREDIT_LINE_ID")?,
-        system_user_token,
-    };
-    let currency = config::optional("CREDIT_CURRENCY").unwrap_or_else(|| "USD".to_owned());
-    Ok((Partner::Solution { currency }, Some(access)))
 }

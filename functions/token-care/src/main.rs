@@ -27,8 +27,7 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
     let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
-    let system_token_arn = config::required("SYSTEM_USER_TOKEN_ARN")?;
-    let access = partner(&secrets, &system_token_arn).await?;
+    let access = PartnerAccess::from_env(&secrets).await?;
     let settings = Settings {
         app_id: config::required("APP_ID")?,
         partner: access.as_ref().map(|access| access.business_id.clone()),
@@ -38,7 +37,7 @@ async fn main() -> Result<(), Error> {
         store: &store,
         seal: &seal,
         graph: &graph,
-        vault: &SystemToken::new(&secrets, system_token_arn),
+        vault: &SystemToken::new(&secrets, config::required("SYSTEM_USER_TOKEN_ARN")?),
         clock: &SystemClock,
         settings: &settings,
     };
@@ -46,18 +45,4 @@ async fn main() -> Result<(), Error> {
         handler::handle(&care, Trigger::parse(event.payload)).await.map_err(Error::from)
     }))
     .await
-}
-
-/// What gets clients' tokens anew: the system user of a Solution Partner. A Tech Provider has none.
-async fn partner(secrets: &Secrets, arn: &str) -> Result<Option<PartnerAccess>, Error> {
-    match config::optional("PARTNER_KIND").as_deref() {
-        None | Some("solution_partner") => {}
-        Some("tech_provider") => return Ok(None),
-        Some(_) => return Err("setting PARTNER_KIND must be solution_partner or tech_provider".into()),
-    }
-    Ok(Some(PartnerAccess {
-        business_id: config::required("PARTNER_BUSINESS_ID")?.parse()?,
-        credit_line_id: config::required("CREDIT_LINE_ID")?,
-        system_user_token: Kept::read(OneSecret::new(secrets, arn.to_owned()), SystemClock).await?,
-    }))
 }

@@ -23,6 +23,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
+use super::secrets::{OneSecret, Secrets};
+use super::system::SystemClock;
 use super::web;
 use crate::config;
 use crate::domain::ids::BusinessId;
@@ -30,7 +32,7 @@ use crate::domain::meta_error::{MetaError, Remedy};
 use crate::domain::rate::Usage;
 use crate::domain::secret::{AccessToken, AppSecret};
 use crate::domain::signature::appsecret_proof;
-use crate::error::{ConfigError, GraphError};
+use crate::error::{ConfigError, GraphError, StoreError};
 use crate::kept::Kept;
 use crate::telemetry::metric;
 
@@ -87,6 +89,41 @@ pub struct PartnerAccess {
     pub credit_line_id: String,
     /// Token of an admin system user of our portfolio.
     pub system_user_token: Kept<AccessToken>,
+}
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PartnerAccess {
+    /// What a Solution Partner has, from `PARTNER_BUSINESS_ID`, `CREDIT_LINE_ID` and the secret of
+    /// `SYSTEM_USER_TOKEN_ARN`. `None` for a Tech Provider, which `PARTNER_KIND` says.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting, or says why the secret cannot be read.
+    pub async fn from_env(secrets: &Secrets) -> Result<Option<Self>, StartError> {
+        match config::optional("PARTNER_KIND").as_deref() {
+            None | Some("solution_partner") => {}
+            Some("tech_provider") => return Ok(None),
+            Some(_) => {
+                let what = "must be solution_partner or tech_provider".to_owned();
+                return Err(ConfigError::Invalid("PARTNER_KIND", what).into());
+            }
+        }
+        let token = OneSecret::new(secrets, config::required("SYSTEM_USER_TOKEN_ARN")?);
+        Ok(Some(Self {
+            business_id: config::parsed("PARTNER_BUSINESS_ID")?,
+            credit_line_id: config::required("CREDIT_LINE_ID")?,
+            system_user_token: Kept::read(token, SystemClock).await?,
+        }))
+    }
 }
 
 /// The Graph API.

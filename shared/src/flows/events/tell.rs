@@ -74,8 +74,11 @@ fn message(it: &Pair<Message>) -> Option<(EventKind, Value)> {
     }
 }
 
+/// A step that ended, how, and why so.
+type Ended<'a> = (Step, StepState, Option<&'a str>);
+
 /// How far an onboarding is: that a step is about to be made, or when it is tried again, is no news.
-fn stage(it: &Onboarding) -> (OnboardingStatus, Vec<(Step, StepState, Option<&str>)>) {
+fn stage(it: &Onboarding) -> (OnboardingStatus, Vec<Ended<'_>>) {
     let ended = it
         .steps
         .iter()

@@ -38,7 +38,7 @@ impl<S: Records, I: SendInbound, Q: SendNudges, F: SendFetches, C: Clock> Ingest
     async fn note(&self, client: &Client, noted: Noted) -> Result<(), StoreError> {
         let id = &client.phone_number_id;
         let aspect = noted.aspect();
-        unit::client(&id);
+        unit::client(id);
         tracing::debug!(clientId = %id, aspect, "an event of the account");
         if client.account.get(&aspect) != Some(&noted) && is_trouble(&noted.change) {
             tracing::warn!(metric = metric::ACCOUNT_TROUBLE, clientId = %id, aspect, "Meta stops or threatens a client");

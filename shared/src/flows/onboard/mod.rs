@@ -37,6 +37,15 @@ pub enum Partner {
     TechProvider,
 }
 
+impl Partner {
+    /// One that pays for its clients, in `currency` where their accounts have none (USD unless set), or not.
+    #[must_use]
+    pub fn new(pays: bool, currency: Option<String>) -> Self {
+        let currency = currency.unwrap_or_else(|| "USD".to_owned());
+        if pays { Self::Solution { currency } } else { Self::TechProvider }
+    }
+}
+
 /// Settings of the engine.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -66,7 +66,7 @@ pub async fn grants(store: &(impl ReadGrants + WriteGrants + MarkGrants), unique
     }
     let unknown = GrantId::new(&ids.bot(3), &ids.business(1));
     assert!(!store.mark_dead(&unknown, 1, at(70)).await.must());
-    let allocation = "716163138563199".parse().unwrap();
+    let allocation = "716163138563199".parse().expect("an id");
     assert!(!store.note_allocation(&unknown, &allocation, "EUR", at(90)).await.must());
     assert_eq!(store.grant(&unknown).await.must(), None, "an unknown grant stays unknown");
     assert!(store.note_allocation(&third.id, &allocation, "INR", at(90)).await.must());
