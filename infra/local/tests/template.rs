@@ -24,6 +24,11 @@ fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
         .collect()
 }
 
+/// What a function's role may do; `ReportErrors` needs nothing.
+fn statements(function: &Value) -> impl Iterator<Item = &Value> {
+    function["Policies"][0]["Statement"].as_sequence().into_iter().flatten()
+}
+
 /// A value as text, with `!Ref x`, `!GetAtt x.y` and `!Sub …` in it.
 fn text(value: &Value) -> String {
     serde_yaml_ng::to_string(value).unwrap()
@@ -109,7 +114,7 @@ fn whoever_calls_foreign_addresses_reaches_nothing_else() {
     let template = template();
     let function = &template["Resources"]["DeliverEvents"]["Properties"];
     let allowed = ["SubscriptionsTable.", "DeliveriesTable.", "EventsQueue.", "TokenKey."];
-    for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+    for statement in statements(function) {
         let resource = text(&statement["Resource"]);
         assert!(allowed.iter().any(|name| resource.contains(name)), "{resource}");
         assert_eq!(resource.trim().lines().count(), 1, "{resource}");
@@ -235,15 +240,23 @@ fn each_setting_of_a_function_makes_a_new_version_when_it_changes() {
     let template = template();
     let functions = resources(&template, "AWS::Serverless::Function");
     let mut given = parameters_in(&template, &template["Globals"]["Function"]["Environment"]);
-    for (_, function) in &functions {
+    for (_, function) in functions.iter().filter(|(name, _)| *name != "ReportErrors") {
         given.extend(parameters_in(&template, &function["Environment"]));
     }
     // Too long for a description of 256 characters (Release stands for it); and only for a local cloud.
     given.retain(|name| name != "Models" && name != "AwsEndpointUrl");
     given.insert("Release".to_owned());
     for (name, function) in functions {
-        assert_eq!(parameters_in(&template, &function["VersionDescription"]), given, "{name}");
+        let shown = parameters_in(&template, &function["VersionDescription"]);
+        if name == "ReportErrors" {
+            // It reads its own settings only, of which no other function knows.
+            assert_eq!(shown, parameters_in(&template, &function["Environment"]));
+        } else {
+            assert_eq!(shown, given, "{name}");
+        }
     }
+    let most = |name: &str| template["Parameters"][name]["MaxLength"].as_u64().unwrap();
+    assert!(most("SentryDsn") + " ".len() as u64 + 40 + " ".len() as u64 + 16 <= 256, "Release and Stage");
 }
 
 #[test]
@@ -261,7 +274,7 @@ fn versions_get_their_traffic_gradually_in_prod_and_alarms_take_it_back() {
     assert!(text(name).contains("${AWS::StackName}-api-errors"));
     assert!(!rollout.contains("Dead"), "old dead letters would turn the mending deployment back");
     let mut errors = text(&template["Resources"]["FunctionErrorsAlarm"]["Properties"]["Metrics"]);
-    for name in ["WebhookErrorsAlarm", "RecoveryErrorsAlarm"] {
+    for name in ["WebhookErrorsAlarm", "RecoveryErrorsAlarm", "ErrorReportsLostAlarm"] {
         errors += &text(&template["Resources"][name]["Properties"]["Dimensions"]);
     }
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
@@ -280,11 +293,47 @@ fn everything_that_calls_a_function_calls_its_alias() {
     for (name, source) in resources(&template, "AWS::Lambda::EventSourceMapping") {
         assert!(text(&source["FunctionName"]).trim().ends_with(".Alias"), "{name}");
     }
+    for (name, permission) in resources(&template, "AWS::Lambda::Permission") {
+        assert!(text(&permission["FunctionName"]).trim().ends_with(".Alias"), "{name}");
+    }
+    for (name, filter) in resources(&template, "AWS::Logs::SubscriptionFilter") {
+        assert!(text(&filter["DestinationArn"]).trim().ends_with(".Alias"), "{name}");
+    }
     for (name, output) in template["Outputs"].as_mapping().unwrap() {
         if name.as_str().unwrap().ends_with("Function") {
             assert!(text(&output["Value"]).trim().ends_with(".Alias"), "{name:?}");
         }
     }
+}
+
+/// Whatever reports to Sentry is only there with `SentryDsn`, so nothing is ever sent by default.
+#[test]
+fn each_functions_errors_go_to_sentry_where_there_is_one_but_those_of_reporting_do_not() {
+    let template = template();
+    assert_eq!(template["Parameters"]["SentryDsn"]["Default"], "");
+    assert_eq!(text(&template["Conditions"]["HasSentry"]), "!Not\n- !Equals\n  - !Ref SentryDsn\n  - ''\n");
+    let mut reported = BTreeSet::new();
+    for (name, filter) in resources(&template, "AWS::Logs::SubscriptionFilter") {
+        assert_eq!(filter["FilterPattern"], r#"{ $.level = "ERROR" }"#, "{name}");
+        assert_eq!(named(&filter["DestinationArn"]), "ReportErrors", "{name}");
+        assert_eq!(template["Resources"][name]["DependsOn"], "LogsToReportErrors", "{name}");
+        assert!(reported.insert(named(&filter["LogGroupName"])), "{name}");
+    }
+    let logs = resources(&template, "AWS::Serverless::Function").into_iter();
+    let logs = logs.map(|(_, function)| named(&function["LoggingConfig"]["LogGroup"]));
+    assert_eq!(reported, logs.filter(|log| log != "ReportErrorsLog").collect());
+    // And nothing that has to do with it without the condition.
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let all = format!("{}: {}", name.as_str().unwrap(), text(resource));
+        let is_of_it = all.contains("ReportErrors") || all.contains("SentryDsn");
+        assert!(!is_of_it || resource["Condition"] == "HasSentry", "{name:?}");
+    }
+    let function = &template["Resources"]["ReportErrors"]["Properties"];
+    assert_eq!(function["DeploymentPreference"]["PassthroughCondition"], true);
+    let permission = &template["Resources"]["LogsToReportErrors"]["Properties"];
+    assert_eq!(permission["Principal"], "logs.amazonaws.com");
+    assert_eq!(text(&permission["SourceAccount"]).trim(), "!Ref AWS::AccountId");
+    assert!(text(&permission["SourceArn"]).contains(":${AWS::AccountId}:log-group:${AWS::StackName}-"));
 }
 
 #[test]
@@ -303,7 +352,7 @@ fn no_caller_of_the_user_pool_writes_what_it_may() {
 fn no_function_may_touch_more_than_it_names() {
     let template = template();
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
-        for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+        for statement in statements(function) {
             let (actions, resource) = (text(&statement["Action"]), text(&statement["Resource"]));
             assert!(!actions.contains('*'), "{name}: {actions}");
             // The files of a bucket have no other name.
@@ -329,7 +378,7 @@ fn no_function_may_touch_more_than_it_names() {
 fn uses_of_the_token_key(template: &Value) -> BTreeSet<String> {
     let mut uses = BTreeSet::new();
     for (name, function) in resources(template, "AWS::Serverless::Function") {
-        for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+        for statement in statements(function) {
             if !text(&statement["Resource"]).contains("TokenKey") {
                 continue;
             }
@@ -382,7 +431,7 @@ fn each_function_seals_and_opens_its_own_kinds_of_secrets_only() {
 fn only_s3_uses_the_files_key_for_a_function_and_functions_name_the_token_key_by_its_arn() {
     let template = template();
     for (name, function) in resources(&template, "AWS::Serverless::Function") {
-        for statement in function["Policies"][0]["Statement"].as_sequence().unwrap() {
+        for statement in statements(function) {
             if text(&statement["Resource"]).contains("MediaKey") {
                 let service = text(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 assert!(service.contains("s3.${AWS::Region}"), "{name}: {service}");
@@ -614,7 +663,15 @@ const OF_SERVICES: [(&str, &[&str]); 5] = [
     ),
     (
         "AWS/Lambda",
-        &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"],
+        &[
+            "AsyncEventsDropped",
+            "ConcurrentExecutions",
+            "Duration",
+            "Errors",
+            "Invocations",
+            "IteratorAge",
+            "Throttles",
+        ],
     ),
     ("AWS/Logs", &["IncomingBytes"]),
     (

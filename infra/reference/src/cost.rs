@@ -250,7 +250,9 @@ impl Calculation<'_> {
         ));
         let resources = template["Resources"].as_mapping().context("the template has no resources")?;
         for (kind, monthly) in &self.sheet.monthly {
-            let count = resources.values().filter(|it| it["Type"] == kind.as_str()).count() as f64;
+            // What stands under a condition is there by a parameter only.
+            let always = resources.values().filter(|it| it["Condition"].is_null());
+            let count = always.filter(|it| it["Type"] == kind.as_str()).count() as f64;
             rows.push((format!("{count} × {}", monthly.name), count * monthly.usd));
         }
         Ok(rows)

@@ -9,6 +9,7 @@ pub mod model;
 #[cfg(test)]
 mod scripted;
 pub mod secrets;
+pub mod sentry;
 pub mod sqs;
 pub mod system;
 pub mod targets;

@@ -65,8 +65,11 @@ pub mod metric {
     /// A change of a record that nobody could be told of, because it cannot be read.
     pub const EVENT_UNREADABLE: &str = "EventUnreadable";
 
+    /// A line on an error that Sentry does not take, or that cannot be read.
+    pub const ERROR_UNREPORTED: &str = "ErrorUnreported";
+
     /// All of them.
-    pub const ALL: [&str; 22] = [
+    pub const ALL: [&str; 23] = [
         SEND_UNCERTAIN,
         ANSWER_DELAYED,
         ANSWER_GIVEN_UP,
@@ -89,6 +92,7 @@ pub mod metric {
         MEDIA_LOST,
         EVENT_UNDELIVERED,
         EVENT_UNREADABLE,
+        ERROR_UNREPORTED,
     ];
 }
 
