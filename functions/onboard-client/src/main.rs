@@ -30,7 +30,7 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
     let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
-    let access = PartnerAccess::from_env(&secrets).await?;
+    let access = PartnerAccess::from_env(&secrets, config::required("SYSTEM_USER_TOKEN_ARN")?).await?;
     let partner = Partner::new(access.is_some(), config::optional("CREDIT_CURRENCY"));
     let graph = Graph::new(GraphConfig::from_env(Some(app_secret), access)?)?;
     let settings = Settings {

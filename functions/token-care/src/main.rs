@@ -27,7 +27,8 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(aws.secrets());
     let app_secret = OneSecret::new(&secrets, config::required("APP_SECRET_ARN")?);
     let app_secret = Kept::<AppSecret>::read(app_secret, SystemClock).await?;
-    let access = PartnerAccess::from_env(&secrets).await?;
+    let system_token_arn = config::required("SYSTEM_USER_TOKEN_ARN")?;
+    let access = PartnerAccess::from_env(&secrets, system_token_arn.clone()).await?;
     let settings = Settings {
         app_id: config::required("APP_ID")?,
         partner: access.as_ref().map(|access| access.business_id.clone()),
@@ -37,7 +38,7 @@ async fn main() -> Result<(), Error> {
         store: &store,
         seal: &seal,
         graph: &graph,
-        vault: &SystemToken::new(&secrets, config::required("SYSTEM_USER_TOKEN_ARN")?),
+        vault: &SystemToken::new(&secrets, system_token_arn),
         clock: &SystemClock,
         settings: &settings,
     };

@@ -103,12 +103,12 @@ pub enum StartError {
 }
 
 impl PartnerAccess {
-    /// What a Solution Partner has, from `PARTNER_BUSINESS_ID`, `CREDIT_LINE_ID` and the secret of
-    /// `SYSTEM_USER_TOKEN_ARN`. `None` for a Tech Provider, which `PARTNER_KIND` says.
+    /// What a Solution Partner has, from `PARTNER_BUSINESS_ID`, `CREDIT_LINE_ID` and the secret `system_user_token`.
+    /// `None` for a Tech Provider, which `PARTNER_KIND` says.
     ///
     /// # Errors
     /// [`StartError`] names the setting, or says why the secret cannot be read.
-    pub async fn from_env(secrets: &Secrets) -> Result<Option<Self>, StartError> {
+    pub async fn from_env(secrets: &Secrets, system_user_token: String) -> Result<Option<Self>, StartError> {
         match config::optional("PARTNER_KIND").as_deref() {
             None | Some("solution_partner") => {}
             Some("tech_provider") => return Ok(None),
@@ -117,7 +117,7 @@ impl PartnerAccess {
                 return Err(ConfigError::Invalid("PARTNER_KIND", what).into());
             }
         }
-        let token = OneSecret::new(secrets, config::required("SYSTEM_USER_TOKEN_ARN")?);
+        let token = OneSecret::new(secrets, system_user_token);
         Ok(Some(Self {
             business_id: config::parsed("PARTNER_BUSINESS_ID")?,
             credit_line_id: config::required("CREDIT_LINE_ID")?,
