@@ -47,7 +47,7 @@ pub fn scheduled_job(event: &Value) -> Option<String> {
 
 /// Runs `job` for each message, one after the other, and reports those that failed: they alone come again. So
 /// do those that are not begun when `has_time` ends: better than a timeout, after which all come again. Each is a
-/// [`unit`] of work, in the trace of whoever sent it.
+/// [`unit`](mod@unit) of work, in the trace of whoever sent it.
 pub async fn each(
     event: SqsEvent,
     has_time: impl Fn() -> bool,
