@@ -70,7 +70,8 @@ async fn meta(world: &World, id: &str, change: &Value) -> Result<()> {
     world.sim().post(&format!("templates/{id}"), change).await.map(drop)
 }
 
-async fn sync(client: &Client<'_>) -> Result<()> {
+/// Reads the templates that the client's account has had.
+pub(crate) async fn sync(client: &Client<'_>) -> Result<()> {
     // The schedule may be at it.
     eventually("the list is read", async || {
         let synced = client.api.post(&path(client, "/sync"), &json!({})).await?.ok()?;

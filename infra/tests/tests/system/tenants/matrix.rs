@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Api, Client, World, eventually};
+use crate::templates;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and then the picture";
 /// What nobody but the other bot's caller may read.
@@ -526,6 +527,8 @@ pub(super) async fn each_operation_answers_a_foreign_id_as_an_unknown_one(world:
     made.with_status(201)?;
     theirs.ids.insert("templateName", "florists_own".to_owned());
     let caller = Api::new(world, Some(world.token_of(&json!({"sub": "matrix", "bots": [ours.client.bot]}))?));
+    // Else the schedule might read those in that the account has had while the matrix is walked.
+    templates::sync(&theirs.client).await?;
     eventually("their templates are reviewed", async || {
         let listed =
             theirs.client.api.get(&format!("/api/whatsapp/templates/{}", theirs.client.bot)).await?.ok()?;
