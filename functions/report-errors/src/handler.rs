@@ -4,6 +4,8 @@
 //! guide, "Invoking Lambda with events from other AWS services" and "Asynchronous invocation", read 2026-11-22). This
 //! function's own log group hands nothing over: its errors go nowhere but into its log.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -12,11 +14,15 @@ use shared::adapters::sentry::SentryError;
 use shared::domain::raw::{Damaged, gunzip};
 use shared::error::Chain;
 use shared::telemetry::{metric, unit};
+use tokio::time::Instant;
 
 use crate::envelope::{Deployment, LogEvent, envelope};
 
 /// Most events of one batch. Where everything fails, the first ones tell what there is to tell.
 const MOST: usize = 50;
+/// After so long no further event is sent: Lambda ends a run after 60 s (`template.yaml`) and begins it anew
+/// with the first event, so the last ones would never be.
+const TIME: Duration = Duration::from_secs(45);
 
 /// What the log group hands over, unpacked.
 #[derive(Deserialize)]
@@ -66,8 +72,9 @@ async fn report(
 ) -> Result<usize, SentryError> {
     let envelopes = batch.log_events.iter().filter_map(|event| envelope(&batch.log_group, event, deployment));
     let (mut reported, mut left) = (0, 0);
+    let begun = Instant::now();
     for (number, envelope) in envelopes.enumerate() {
-        if number >= MOST {
+        if number >= MOST || begun.elapsed() > TIME {
             left += 1;
             continue;
         }

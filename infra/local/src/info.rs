@@ -36,8 +36,8 @@ pub struct StackInfo {
     pub tokens: Option<Tokens>,
     /// Names of the tables by short name: `grants`, `clients` …
     pub tables: BTreeMap<String, String>,
-    /// Addresses of the queues by short name: `inbound`, `answers`, `media`, `inboundDead`, `answersDead`,
-    /// `mediaDead`, `schedulesDead`.
+    /// Addresses of the queues by short name: `inbound`, `answers`, `media`, `events`, and of those of dead letters:
+    /// `inboundDead`, `answersDead`, `mediaDead`, `eventsDead`, `changesDead`, `schedulesDead`.
     pub queues: BTreeMap<String, String>,
     /// Names of the buckets by short name: `media`.
     #[serde(default)]

@@ -252,7 +252,7 @@ impl Calculation<'_> {
         for (kind, monthly) in &self.sheet.monthly {
             // What stands under a condition is there by a parameter only.
             let always = resources.values().filter(|it| it["Condition"].is_null());
-            let count = always.filter(|it| it["Type"] == kind.as_str()).count() as f64;
+            let count = always.filter(|it| it["Type"] == kind.as_str()).map(billed).sum::<usize>() as f64;
             rows.push((format!("{count} × {}", monthly.name), count * monthly.usd));
         }
         Ok(rows)
@@ -324,6 +324,12 @@ Times are measured for `webhook-receive` and assumed for the others; at these pr
 - Batches: Meta may put many elements into one webhook, and a poller takes ten messages at once. Both make it cheaper.
 - A customer's file: a write and a read in S3 (5.40 USD a million together) and its storage.
 ";
+
+/// How often a resource's monthly price is asked: of an alarm once for each metric that it looks at.
+fn billed(resource: &Value) -> usize {
+    let parts = resource["Properties"]["Metrics"].as_sequence().into_iter().flatten();
+    parts.filter(|part| !part["MetricStat"].is_null()).count().max(1)
+}
 
 /// Runs a minute of all schedules of the template.
 fn schedules(template: &Value) -> f64 {

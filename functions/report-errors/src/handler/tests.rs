@@ -138,3 +138,18 @@ async fn one_batch_makes_a_bounded_number_of_events() {
     let (result, sent) = handled(&lines(&all), |_| Ok(())).await;
     assert_eq!((result.unwrap(), sent.len()), (json!({ "reported": MOST }), MOST));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_sentry_gets_what_the_time_of_a_run_allows_and_the_run_ends_well() {
+    let sent = RefCell::new(0);
+    let slow = async |_: Vec<u8>| {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        *sent.borrow_mut() += 1;
+        Ok(())
+    };
+    let all: Vec<Value> = (0..MOST).map(|_| error(json!({}))).collect();
+    let begun = Instant::now();
+    let result = handle(slow, &deployment(), &lines(&all)).await;
+    assert_eq!((result.unwrap(), sent.into_inner()), (json!({ "reported": 12 }), 12));
+    assert!(begun.elapsed() < Duration::from_secs(50));
+}

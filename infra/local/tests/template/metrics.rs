@@ -6,7 +6,7 @@ use serde_yaml_ng::Value;
 use shared::telemetry::fields::FIELDS;
 use shared::telemetry::{measure, metric};
 
-use crate::{resources, root, template, text};
+use crate::{named, resources, root, template, text};
 
 #[test]
 fn each_metric_that_the_functions_count_has_an_alarm_and_each_such_alarm_its_metric() {
@@ -95,6 +95,27 @@ fn each_metric_of_the_dashboard_and_of_an_alarm_exists() {
     for measure in measure::ALL {
         assert!(drawn.contains(measure.name), "no widget shows {}", measure.name);
     }
+}
+
+#[test]
+fn the_dashboard_shows_each_queue_and_function_that_an_alarm_watches() {
+    let template = template();
+    let body = text(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let mut watched = 0;
+    for (name, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
+        if alarm["Namespace"] == "AWS/SQS" {
+            let queue = format!("${{{}.QueueName}}", named(&alarm["Dimensions"][0]["Value"]));
+            let metric = alarm["MetricName"].as_str().unwrap();
+            assert!(body.contains(&format!(r#""{metric}","QueueName","{queue}""#)), "{name}: {queue}");
+            watched += 1;
+        }
+    }
+    let errors = text(&template["Resources"]["FunctionErrorsAlarm"]["Properties"]["Metrics"]);
+    for function in errors.split("!Ref ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+        assert!(body.contains(&format!(r#""Errors","FunctionName","${{{function}}}""#)), "{function}");
+        watched += 1;
+    }
+    assert!(watched > 15, "{watched}");
 }
 
 #[test]

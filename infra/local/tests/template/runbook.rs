@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shared::telemetry::fields::is_allowed;
 
-use crate::{resources, root, template};
+use crate::{resources, root, template, text};
 
 /// Words of CloudWatch Logs Insights, and the fields that it makes itself.
 const OF_INSIGHTS: [&str; 26] = [
@@ -129,4 +129,15 @@ fn each_alarm_says_where_the_runbook_speaks_of_it() {
         let anchor = format!("docs/runbook.md#{}", words(name).to_lowercase().replace(' ', "-"));
         assert!(description.ends_with(&anchor), "{name} does not end with {anchor}");
     }
+}
+
+#[test]
+fn whoever_hears_of_errors_looks_into_the_log_of_each_function_that_the_alarm_watches() {
+    let template = template();
+    let alarm = text(&template["Resources"]["FunctionErrorsAlarm"]["Properties"]["Metrics"]);
+    let watched: BTreeSet<&str> =
+        alarm.split("!Ref ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+    let (_, entry) = runbook().into_iter().find(|(heading, _)| heading == "Function errors").unwrap();
+    let looked_at = entry.split("for f in ").nth(1).unwrap().split(';').next().unwrap();
+    assert_eq!(looked_at.split(' ').collect::<BTreeSet<_>>(), watched);
 }
