@@ -29,7 +29,9 @@ where
                 match serde_json::from_str(body) {
                     Ok(job) => delivering.deliver(&job).await,
                     // Perhaps one of another version, which reads it. Its text, which may be a customer's, is not said.
-                    Err(_) => Err(StoreError::corrupt("the queue events", "not a job that this version knows")),
+                    Err(_) => {
+                        Err(StoreError::corrupt("the queue events", "not a job that this version knows"))
+                    }
                 }
             })
             .await;

@@ -110,7 +110,8 @@ where
         let Some(it) = self.store.claim_delivery(key, now, claim).await? else { return Ok(()) };
         let subscription = self.store.subscription(&key.subscription).await?;
         // One that was deleted wants nothing any more; one that is off may be switched on, and told then.
-        let Some(subscription) = subscription.filter(|of| of.off.is_some() || of.wants(it.packet.kind)) else {
+        let Some(subscription) = subscription.filter(|of| of.off.is_some() || of.wants(it.packet.kind))
+        else {
             return self.store.forget_delivery(key).await;
         };
         let told = match subscription.off {
