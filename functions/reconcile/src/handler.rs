@@ -52,6 +52,7 @@ fn refusal(failed: Failed) -> ApiError {
         )
         .retryable(),
         Failed::OutOfTime => ApiError::unavailable("meta_unavailable", "Meta did not answer in time."),
+        Failed::OwnToken(error) => meta::own_token(error),
         Failed::Meta(error) => meta::refusal(error),
         Failed::Store(error) => error.into(),
     }

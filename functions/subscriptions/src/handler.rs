@@ -18,7 +18,7 @@ use shared::domain::event::{Event, EventKind};
 use shared::domain::ids::{BotId, EventId, SubscriptionId, SubscriptionKey};
 use shared::domain::seal::{SealContext, Sealed};
 use shared::domain::secret::EventSecret;
-use shared::domain::subscription::{MOST, Off, ROTATION, Reach, Subscription, Target};
+use shared::domain::subscription::{MOST, Off, Reach, Subscription, Target};
 use shared::error::StoreError;
 use shared::http::{
     ApiError, Caller, Limit, Members, Position, RequestKey, Response, StatusCode, json as answer,
@@ -116,7 +116,7 @@ impl<S: Records, K: Seal, Q: SendJobs, C: Clock, R: Random> Desk<'_, S, K, Q, C,
             kinds,
             off: None,
             secret: self.sealed(&secret, &key).await?,
-            previous: None,
+            previous: Vec::new(),
             request: request_key.map(|key| key.name().to_owned()),
             version: 1,
             health: Default::default(),
@@ -183,13 +183,9 @@ impl<S: Records, K: Seal, Q: SendJobs, C: Clock, R: Random> Desk<'_, S, K, Q, C,
             return Ok(answer(StatusCode::OK, &NewSecret::of(&known, &secret, now)));
         }
         let secret = self.new_secret();
-        let changed = Subscription {
-            previous: Some((known.secret.clone(), now + ROTATION)),
-            secret: self.sealed(&secret, &known.key).await?,
-            request: name,
-            ..known.clone()
-        };
-        let changed = self.save(known.version, changed, now).await?;
+        let (expected, sealed) = (known.version, self.sealed(&secret, &known.key).await?);
+        let changed = Subscription { request: name, ..known.rotated(sealed, now) };
+        let changed = self.save(expected, changed, now).await?;
         Ok(answer(StatusCode::OK, &NewSecret::of(&changed, &secret, now)))
     }
 

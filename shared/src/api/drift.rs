@@ -141,8 +141,8 @@ pub(super) fn operations() -> Vec<super::describe::Operation> {
         .problem(409, "client_not_active")
         .problem(409, "client_busy")
         .problem(422, "refused_by_meta")
-        .problem(409, "client_needs_reconnect")
         .problem(429, "rate_limited")
-        .problem(503, "meta_unavailable");
+        .problem(503, "meta_unavailable")
+        .problem(503, "partner_token_refused");
     vec![reconcile]
 }

@@ -73,7 +73,7 @@ impl<'a> SubscriptionView<'a> {
             active: it.off.is_none(),
             off_reason: it.off,
             failing_since: it.health.failing_since,
-            previous_secret_until: it.previous.as_ref().map(|(_, until)| *until).filter(|until| now < *until),
+            previous_secret_until: it.previous.first().map(|(_, until)| *until).filter(|until| now < *until),
             created_at: it.created_at,
             updated_at: it.updated_at,
         }

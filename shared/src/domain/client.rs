@@ -110,6 +110,9 @@ pub struct Client {
     pub onboarding_id: OnboardingId,
     /// Two-step verification PIN, stored before it is first used.
     pub sealed_pin: Option<Sealed>,
+    /// Whether its onboarding let our credit line pay, or left that out; `None` until it ended, and where it ended before
+    /// this was kept.
+    pub credit_shared: Option<bool>,
     /// When a webhook for it last arrived, by our clock; kept to the minute, or to the hour where only statuses
     /// come.
     pub last_webhook_at: Option<Timestamp>,

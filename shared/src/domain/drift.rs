@@ -158,7 +158,7 @@ pub struct Expected<'a> {
     pub client: &'a Client,
     /// The allocation of our credit line that its onboarding noted; `None` = the client pays Meta itself.
     pub allocation: Option<&'a AllocationId>,
-    /// Billing currency of the account (ISO 4217), should the credit be shared once more.
+    /// Billing currency (ISO 4217) of an account that has none, should the credit be shared once more.
     pub currency: &'a str,
 }
 
@@ -182,6 +182,8 @@ pub struct Seen {
     pub callback: Option<String>,
     /// The number.
     pub number: SeenNumber,
+    /// Billing currency of the account (ISO 4217), once it has one.
+    pub currency: Option<String>,
     /// What pays for the account.
     pub paid: Paid,
 }
@@ -230,12 +232,10 @@ pub fn drifts(expected: &Expected<'_>, found: &Found) -> Vec<Drift> {
     match found {
         Found::NoToken(why) => vec![of_others(DriftName::TokenInvalid, Turn::NewSignup, why)],
         Found::ShutOut(what) => vec![of_others(DriftName::AccessLost, Turn::NewSignup, what)],
-        Found::Seen(seen) => [
-            callbacks(expected.client, seen),
-            credit(expected, &seen.paid),
-            number(expected.client, &seen.number),
-        ]
-        .concat(),
+        Found::Seen(seen) => {
+            [callbacks(expected.client, seen), credit(expected, seen), number(expected.client, &seen.number)]
+                .concat()
+        }
     }
 }
 
@@ -273,11 +273,11 @@ fn address(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
 }
 
-fn credit(expected: &Expected<'_>, paid: &Paid) -> Vec<Drift> {
+fn credit(expected: &Expected<'_>, seen: &Seen) -> Vec<Drift> {
     let Some(noted) = expected.allocation else { return Vec::new() };
     let waba = &expected.client.waba_id;
     let expects = || Some(noted.to_string());
-    let (unassigned, drift) = match paid {
+    let (unassigned, drift) = match &seen.paid {
         Paid::NotOurs => (None, None),
         Paid::ByOther => {
             let other = of_others(DriftName::OtherFunding, Turn::Person, "another payment method");
@@ -285,7 +285,7 @@ fn credit(expected: &Expected<'_>, paid: &Paid) -> Vec<Drift> {
         }
         Paid::ByNothing { unassigned } => {
             let parameters = BTreeMap::from([
-                parameter("waba_currency", expected.currency),
+                parameter("waba_currency", seen.currency.as_deref().unwrap_or(expected.currency)),
                 parameter("waba_id", waba.as_ref()),
             ]);
             let path = "/{creditLineId}/whatsapp_credit_sharing_and_attach".to_owned();

@@ -18,6 +18,8 @@ use super::seal::Sealed;
 pub const MOST: usize = 10;
 /// How long the secret before signs, too: the receiver is changed in this time.
 pub const ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many secrets sign beside the present one at most: each makes the header longer.
+const MOST_PREVIOUS: usize = 4;
 /// After so many failures in a row only one call at a time finds out whether the address works again.
 const FAILING_AFTER: u32 = 5;
 /// The pause between such calls: half as long as it has failed, within these bounds.
@@ -140,6 +142,17 @@ pub enum Off {
     Gone,
 }
 
+impl Off {
+    /// The word in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 /// One address that is told of a bot's events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
@@ -153,8 +166,8 @@ pub struct Subscription {
     pub off: Option<Off>,
     /// What signs.
     pub secret: Sealed,
-    /// What signed before, and until when it signs, too.
-    pub previous: Option<(Sealed, Timestamp)>,
+    /// What signed before, the newest first, and until when each signs, too.
+    pub previous: Vec<(Sealed, Timestamp)>,
     /// Names the request that made the present secret, if that had a key: the same request shows it again.
     pub request: Option<String>,
     /// Counts the changes by callers.
@@ -172,6 +185,21 @@ impl Subscription {
     #[must_use]
     pub fn wants(&self, kind: EventKind) -> bool {
         self.off.is_none() && (kind == EventKind::Ping || self.kinds.contains(&kind))
+    }
+
+    /// What signs at `now`, the present secret first.
+    pub fn secrets_at(&self, now: Timestamp) -> impl Iterator<Item = &Sealed> {
+        let previous = self.previous.iter().filter(move |(_, until)| now < *until);
+        std::iter::once(&self.secret).chain(previous.map(|(sealed, _)| sealed))
+    }
+
+    /// The same with a new secret. Of several changes within [`ROTATION`] nobody knows which secret the receiver has, so
+    /// each still signs as long.
+    #[must_use]
+    pub fn rotated(self, secret: Sealed, now: Timestamp) -> Self {
+        let earlier = self.previous.into_iter().filter(|(_, until)| now < *until);
+        let previous = std::iter::once((self.secret, now + ROTATION)).chain(earlier).take(MOST_PREVIOUS);
+        Self { previous: previous.collect(), secret, ..self }
     }
 }
 

@@ -106,6 +106,9 @@ pub enum Failed {
     /// Meta was too slow. What was mended is mended.
     #[error("out of time")]
     OutOfTime,
+    /// Meta does not take our own token or secret: nothing is wrong with the client.
+    #[error("Meta does not take the partner's own token")]
+    OwnToken(#[source] GraphError),
     /// Meta, for now.
     #[error(transparent)]
     Meta(#[from] GraphError),
@@ -180,12 +183,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
             mended.push(self.mended(&client, drift).await?);
         }
         // What a mending made of the name and the quality is known only now.
-        let client = self.client(id).await?;
-        let (of_record, left): (Vec<_>, Vec<_>) =
-            self.look(&client).await?.into_iter().partition(Drift::is_of_record);
-        for drift in &of_record {
-            mended.push(self.mended(&client, drift).await?);
-        }
+        let (taken, left) = self.look_and_take_over(&self.client(id).await?).await?;
+        mended.extend(taken.iter().map(|drift| Mended { name: drift.name, problem: None }));
         let check = Check { at: self.clock.now(), drifts: left };
         self.store.note_check(id, &check).await?;
         Ok(Repair { found, mended, check })
@@ -202,6 +201,17 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
         Ok(Mended { name: drift.name, problem })
     }
 
+    /// What was taken over into our record, and what else was found.
+    async fn look_and_take_over(&self, client: &Client) -> Result<(Vec<Drift>, Vec<Drift>), Failed> {
+        let begun = self.clock.now();
+        let (taken, left): (Vec<_>, Vec<_>) =
+            self.look(client).await?.into_iter().partition(Drift::is_of_record);
+        for drift in &taken {
+            self.take_over(client, drift, begun).await?;
+        }
+        Ok((taken, left))
+    }
+
     async fn look_and_note(&self, client: &Client) -> Result<Check, Failed> {
         let drifts = self.look(client).await?;
         let check = Check { at: self.clock.now(), drifts };
@@ -214,8 +224,11 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
     async fn look(&self, client: &Client) -> Result<Vec<Drift>, Failed> {
         let grant = self.store.grant(&client.grant_id).await?;
         let allocation = match &self.settings.partner {
-            Partner::Solution { .. } => grant.as_ref().and_then(|grant| grant.allocation_id.as_ref()),
-            Partner::TechProvider => None,
+            // The grant is the business's: of two clients of it one may pay Meta itself.
+            Partner::Solution { .. } if client.credit_shared != Some(false) => {
+                grant.as_ref().and_then(|grant| grant.allocation_id.as_ref())
+            }
+            Partner::Solution { .. } | Partner::TechProvider => None,
         };
         let currency = self.currency(grant.as_ref());
         let found = self.found(client, allocation).await?;
@@ -237,13 +250,13 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
             return Ok(Found::NoToken("none, or known to be dead".to_owned()));
         };
         // Asked with our app's own token: a refusal says nothing of the client's.
-        let facts = self.graph.token_facts(&token).await?;
+        let facts = self.graph.token_facts(&token).await.map_err(of_partner)?;
         if let Some(problem) = token_problem(&facts, &self.settings.app_id, client) {
             // It may have been swapped since it was opened.
             self.tokens.forget(&client.grant_id);
             return Ok(Found::NoToken(problem));
         }
-        let (mut seen, account) = match self.seen(client, &token).await {
+        let (seen, account) = match self.seen(client, &token).await {
             Err(GraphError::Refused(meta)) if meta.remedy() == Remedy::Token => {
                 self.tokens.forget(&client.grant_id);
                 return Ok(Found::NoToken(format!("refused with code {}", meta.code)));
@@ -253,16 +266,10 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
             }
             other => other?,
         };
-        let Some(noted) = allocation else { return Ok(Found::Seen(Box::new(seen))) };
-        match self.paid(client, &account, noted).await {
-            Ok(paid) => seen.paid = paid,
-            // The account is not shared with our portfolio any more.
-            Err(GraphError::Refused(meta)) if is_shut_out(&meta) => {
-                return Ok(Found::ShutOut(format!("the system user: code {}", meta.code)));
-            }
-            Err(error) => return Err(error.into()),
+        match allocation {
+            None => Ok(Found::Seen(Box::new(seen))),
+            Some(noted) => self.paid(client, seen, &account, noted).await,
         }
-        Ok(Found::Seen(Box::new(seen)))
     }
 
     async fn token(&self, client: &Client) -> Result<Option<AccessToken>, StoreError> {
@@ -279,37 +286,61 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
             subscribed: subscription.is_some(),
             callback: subscription.and_then(|subscription| subscription.callback),
             number: seen_number(number),
+            currency: account.currency.clone(),
             paid: Paid::NotOurs,
         };
         Ok((seen, account))
     }
 
-    /// The ids are compared: what pays for the account is what one of our allocations gives.
+    /// What was seen, and what pays. Asked with our system user's token: only where that is refused the account itself,
+    /// the client shut us out.
     async fn paid(
         &self,
         client: &Client,
+        seen: Seen,
         account: &Account,
         noted: &AllocationId,
-    ) -> Result<Paid, GraphError> {
+    ) -> Result<Found, Failed> {
+        let found = |paid| Ok(Found::Seen(Box::new(Seen { paid, ..seen })));
         let allocation = match &account.primary_funding_id {
             None => None,
             Some(funding) => {
-                if self.graph.receiving_credential(noted).await.ok().flatten().as_ref() == Some(funding) {
-                    Some(noted.clone())
-                } else {
-                    let behind = allocation_behind(self.graph, &client.business_id, funding).await?;
-                    let Some(ours) = behind else { return Ok(Paid::ByOther) };
-                    Some(ours)
-                }
+                let paying = self.paying(client, funding, noted).await.map_err(of_partner)?;
+                let Some(ours) = paying else { return found(Paid::ByOther) };
+                Some(ours)
             }
         };
-        let user = self.graph.system_user().await?;
-        let is_assigned = self.graph.is_assigned(&client.waba_id, &user).await?;
+        let user = self.graph.system_user().await.map_err(of_partner)?;
+        let is_assigned = match self.graph.is_assigned(&client.waba_id, &user).await {
+            // The account is not shared with our portfolio any more.
+            Err(GraphError::Refused(meta)) if is_shut_out(&meta) => {
+                return Ok(Found::ShutOut(format!("the system user: code {}", meta.code)));
+            }
+            other => other.map_err(of_partner)?,
+        };
         let unassigned = (!is_assigned).then_some(user);
-        Ok(match allocation {
+        found(match allocation {
             Some(allocation) => Paid::ByUs { allocation, unassigned },
             None => Paid::ByNothing { unassigned },
         })
+    }
+
+    /// Our allocation that pays through `funding`, if there is one. The ids are compared.
+    async fn paying(
+        &self,
+        client: &Client,
+        funding: &str,
+        noted: &AllocationId,
+    ) -> Result<Option<AllocationId>, GraphError> {
+        let credential = match self.graph.receiving_credential(noted).await {
+            // It is gone; another one may pay.
+            Err(GraphError::Refused(meta)) if is_shut_out(&meta) => None,
+            other => other?,
+        };
+        if credential.as_deref() == Some(funding) {
+            return Ok(Some(noted.clone()));
+        }
+        allocation_behind(self.graph, &client.business_id, funding).await
     }
 
     // ---- mending -----------------------------------------------------------------------------
@@ -325,17 +356,22 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
                 Ok(self.graph.clear_callback(&client.phone_number_id, &token).await?)
             }
             DriftName::SystemUserUnassigned => {
-                let user = self.graph.system_user().await?;
-                Ok(self.graph.assign(&client.waba_id, &user).await?)
+                let user = self.graph.system_user().await.map_err(of_partner)?;
+                self.graph.assign(&client.waba_id, &user).await.map_err(of_partner)
             }
             DriftName::CreditMissing => self.share_credit(client).await,
             DriftName::AllocationChanged => match drift.found.as_deref().map(str::parse) {
-                Some(Ok(allocation)) => self.note_allocation(client, &allocation).await,
+                Some(Ok(allocation)) => {
+                    let grant = self.store.grant(&client.grant_id).await?;
+                    self.note_allocation(client, &allocation, self.currency(grant.as_ref())).await
+                }
                 _ => Ok(()),
             },
             DriftName::NotConnected => self.register(client).await,
-            DriftName::NameChanged | DriftName::QualityChanged => self.take_over(client, drift).await,
-            DriftName::TokenInvalid
+            // Taken over, or nobody's to mend by a call.
+            DriftName::NameChanged
+            | DriftName::QualityChanged
+            | DriftName::TokenInvalid
             | DriftName::AccessLost
             | DriftName::OtherFunding
             | DriftName::GraphVersionEnding => Ok(()),
@@ -355,14 +391,17 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
         }
         let grant = self.store.grant(&client.grant_id).await?;
         let currency = account.currency.as_deref().unwrap_or_else(|| self.currency(grant.as_ref()));
-        let allocation = self.graph.share_credit(&client.waba_id, currency).await?;
-        self.note_allocation(client, &allocation).await
+        let allocation = self.graph.share_credit(&client.waba_id, currency).await.map_err(of_partner)?;
+        self.note_allocation(client, &allocation, currency).await
     }
 
-    async fn note_allocation(&self, client: &Client, allocation: &AllocationId) -> Result<(), Failed> {
-        let grant = self.store.grant(&client.grant_id).await?;
-        let (currency, now) = (self.currency(grant.as_ref()), self.clock.now());
-        self.store.note_allocation(&client.grant_id, allocation, currency, now).await?;
+    async fn note_allocation(
+        &self,
+        client: &Client,
+        allocation: &AllocationId,
+        currency: &str,
+    ) -> Result<(), Failed> {
+        self.store.note_allocation(&client.grant_id, allocation, currency, self.clock.now()).await?;
         Ok(())
     }
 
@@ -375,8 +414,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
         Ok(self.graph.register(&client.phone_number_id, &pin, &token).await?)
     }
 
-    /// Takes into our record what Meta shows, as if an event had told it now.
-    async fn take_over(&self, client: &Client, drift: &Drift) -> Result<(), Failed> {
+    /// Takes into our record what Meta shows, as if an event had told it at `at`, when the look began: what an event
+    /// told meanwhile is newer.
+    async fn take_over(&self, client: &Client, drift: &Drift, at: Timestamp) -> Result<(), Failed> {
         let Some(found) = drift.found.clone() else { return Ok(()) };
         let change = match drift.name {
             DriftName::QualityChanged => Change::Quality(found),
@@ -385,8 +425,8 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
                 Change::Name(NameDecision { decision, name: Some(found), reason: None })
             }
         };
-        let now = self.clock.now();
-        self.store.note_account(&client.phone_number_id, &Noted { at: now, change }, now).await?;
+        let noted = Noted { at, change };
+        self.store.note_account(&client.phone_number_id, &noted, self.clock.now()).await?;
         Ok(())
     }
 
@@ -458,17 +498,15 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Reconcile<'_, S, K, G, C
     }
 
     async fn look_at_night(&self, client: &Client) -> Result<(), Failed> {
-        let check = self.look_and_note(client).await?;
-        for drift in &check.drifts {
+        let (taken, left) = self.look_and_take_over(client).await?;
+        for drift in taken.iter().chain(&left) {
             // The version is the deployment's, and is told of once.
             if drift.is_alarming() && drift.name != DriftName::GraphVersionEnding {
                 tracing::warn!(metric = metric::CLIENT_DRIFT, clientId = %client.phone_number_id, drift = ?drift.name, found = drift.found, "a client drifted");
             }
-            if drift.is_of_record() {
-                self.take_over(client, drift).await?;
-            }
         }
-        Ok(())
+        let check = Check { at: self.clock.now(), drifts: left };
+        Ok(self.store.note_check(&client.phone_number_id, &check).await?)
     }
 }
 
@@ -483,7 +521,15 @@ fn seen_number(number: Number) -> SeenNumber {
     }
 }
 
-/// Whether Meta refuses because the token opens the account or the number no more. By use: whatever scopes are named.
+/// What a call of ours alone ended with: where Meta does not take our token, nothing is said of the client's.
+fn of_partner(error: GraphError) -> Failed {
+    match error.refusal().map(MetaError::remedy) {
+        Some(Remedy::Token) => Failed::OwnToken(error),
+        _ => Failed::Meta(error),
+    }
+}
+
+/// Whether Meta refuses because the token does not open what is asked for (any more). By use: whatever scopes are named.
 fn is_shut_out(meta: &MetaError) -> bool {
     matches!(meta.code, 10 | 33 | 100 | 803 | 200..=299)
 }

@@ -14,6 +14,18 @@ pub fn reconnect() -> ApiError {
     )
 }
 
+/// 503 `partner_token_refused`: Meta does not take the token or the secret of whoever runs this deployment.
+#[must_use]
+pub fn own_token(error: GraphError) -> ApiError {
+    let refused =
+        ApiError::unavailable("partner_token_refused", "Meta does not take the partner's own token.")
+            .with_action("Whoever runs this deployment looks at its system user's token and its app secret.");
+    match error.refusal() {
+        Some(meta) => refused.with_meta(meta),
+        None => refused.because(error),
+    }
+}
+
 /// The refusal of a call that may be repeated.
 #[must_use]
 pub fn refusal(error: GraphError) -> ApiError {

@@ -250,6 +250,13 @@ impl ApiError {
         self
     }
 
+    /// The same with another advice.
+    #[must_use]
+    pub fn with_action(mut self, action: &str) -> Self {
+        self.0.action = action.to_owned();
+        self
+    }
+
     /// The same with one more member in the answer.
     #[must_use]
     pub fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -172,6 +172,7 @@ fn active_client(grant: &Grant, signed_up: &SignedUp, n: u32) -> Client {
         reconnect_since: None,
         onboarding_id: format!("ob_prepared-{n}").parse().expect("an onboarding's id"),
         sealed_pin: None,
+        credit_shared: None,
         onboarded_at: Some(grant.created_at),
         last_message_at: None,
         last_webhook_at: None,

@@ -29,7 +29,10 @@ async fn the_samples_are_understood_and_find_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn what_is_no_job_is_dropped_and_not_repeated() {
-    let answer = run(&World::new(), r#"{"Records": [{"messageId": "1", "body": "nonsense"}]}"#).await;
-    assert_eq!(answer, json!({"batchItemFailures": []}));
+async fn what_is_no_job_of_this_version_comes_again_and_ends_among_the_dead_letters() {
+    for body in ["nonsense", r#"{"later": {"kind": "of another version"}}"#] {
+        let event = json!({"Records": [{"messageId": "1", "body": body}]});
+        let answer = run(&World::new(), &event.to_string()).await;
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
+    }
 }

@@ -25,7 +25,7 @@ async fn subscribed() -> World {
         kinds: EventKind::ALL.into_iter().collect(),
         off: None,
         secret: Sealed::new(vec![1]),
-        previous: None,
+        previous: Vec::new(),
         request: None,
         version: 1,
         health: Health::default(),

@@ -1,7 +1,7 @@
 use shared::domain::client::ClientStatus;
 use shared::flows::onboard::{Partner, Settings};
 use shared::flows::tokens::Tokens;
-use shared::testing::{Fault, Parts, Sample, World, answered, refused};
+use shared::testing::{Fault, GraphFault, Parts, Sample, World, answered, refusal, refused};
 
 use super::*;
 
@@ -87,6 +87,8 @@ async fn refusals_say_whose_turn_it_is() {
     world.store.with(|t| t.clients.values_mut().next().unwrap().stage = ClientStatus::Active);
     world.steps.fault_next("number", Fault::FailBefore);
     assert_eq!(refused(call(&world, &Sample::of(EVENT)).await), (503, "meta_unavailable".to_owned()));
+    world.graph.fail_next("token_facts", GraphFault::Refused(refusal(400, 190, "no")));
+    assert_eq!(refused(call(&world, &Sample::of(EVENT)).await), (503, "partner_token_refused".to_owned()));
     world.steps.fault_next("client", Fault::FailBefore);
     assert_eq!(refused(call(&world, &Sample::of(EVENT)).await).0, 503);
 }

@@ -47,14 +47,16 @@ impl<S: Records, K: Seal, Q: SendJobs, C: Clock, R: Random> Desk<'_, S, K, Q, C,
         Ok(Replayed { replayed: 1, more: false })
     }
 
-    /// What was told again is in the list no more, so the same call goes on where this one stopped.
+    /// What was told again is in the list no more, so the same call goes on where this one stopped. What dies again
+    /// meanwhile stands at the end of the list, and is left there.
     async fn replay_since(&self, known: &Subscription, since: Timestamp) -> Result<Replayed, ApiError> {
-        let end = self.clock.now() + ENOUGH;
+        let begun = self.clock.now();
         let (mut replayed, mut after) = (0, None::<String>);
         loop {
             let page = self.store.dead_deliveries(&known.key, Some(since), after.as_deref(), PAGE).await?;
             let mut jobs = Vec::new();
-            for dead in page.items {
+            let is_last = page.next.is_none() || page.items.last().is_some_and(|dead| dead.since > begun);
+            for dead in page.items.into_iter().take_while(|dead| dead.since <= begun) {
                 let key = DeliveryKey { subscription: known.key.clone(), event_id: dead.event_id };
                 if self.store.revive_delivery(&key, self.clock.now()).await? {
                     jobs.push(Job::Again(key));
@@ -64,8 +66,8 @@ impl<S: Records, K: Seal, Q: SendJobs, C: Clock, R: Random> Desk<'_, S, K, Q, C,
             // If this fails, the schedule finds them: they are due.
             self.queue.send_jobs(&jobs, Duration::ZERO).await?;
             after = page.next;
-            if after.is_none() || self.clock.now() >= end {
-                return Ok(Replayed { replayed, more: after.is_some() });
+            if is_last || self.clock.now() >= begun + ENOUGH {
+                return Ok(Replayed { replayed, more: !is_last });
             }
         }
     }

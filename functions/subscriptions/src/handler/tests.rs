@@ -133,36 +133,82 @@ async fn a_new_secret_leaves_the_old_one_for_a_day() {
     assert!(status == 200 && new["secret"] != it["secret"]);
     assert_eq!(new["previousSecretUntil"], "2026-11-22T12:00:00Z");
     assert_eq!(call(&world, rotate()).await.1["secret"], new["secret"], "the same request, the same secret");
-    let previous = world.store.with(|tables| tables.subscriptions.values().next().unwrap().previous.clone());
+    assert_eq!(earlier(&world).await, [it["secret"].clone()]);
+}
+
+/// What signs beside the present secret, the newest first.
+async fn earlier(world: &World) -> Vec<Value> {
+    let it = world.store.with(|tables| tables.subscriptions.values().next().unwrap().clone());
+    let mut secrets = Vec::new();
+    for sealed in it.secrets_at(world.clock.now()).skip(1) {
+        let secret = world.seal.open(sealed, SealContext::SubscriptionSecret(&it.key)).await.unwrap();
+        secrets.push(json!(secret.expose_secret()));
+    }
+    secrets
+}
+
+#[tokio::test]
+async fn replaced_twice_in_a_day_each_secret_that_the_receiver_may_have_still_signs() {
+    let world = World::new();
+    let first = created(&world).await;
+    let rotate = async || call(&world, one("POST", "/rotate-secret", &first)).await.1;
+    let second = rotate().await;
+    world.clock.advance(Duration::from_secs(60 * 60));
+    let third = rotate().await;
+    assert_eq!(third["previousSecretUntil"], "2026-11-22T13:00:00Z");
+    assert_eq!(earlier(&world).await, [second["secret"].clone(), first["secret"].clone()]);
+    world.clock.advance(Duration::from_secs(23 * 60 * 60));
+    assert_eq!(earlier(&world).await, [second["secret"].clone()], "each for a day");
+    for _ in 0..9 {
+        rotate().await;
+    }
+    assert_eq!(earlier(&world).await.len(), 4, "so many at most");
+}
+
+/// An event that could not be told to the one subscription.
+async fn dead(world: &World, n: u8, since: Timestamp) {
     let key = world.store.with(|tables| tables.subscriptions.keys().next().unwrap().clone());
-    let (sealed, _) = previous.unwrap();
-    let old = world.seal.open(&sealed, SealContext::SubscriptionSecret(&key)).await.unwrap();
-    assert_eq!(it["secret"], old.expose_secret());
+    let event = Event {
+        id: EventId::random([n; 16]),
+        kind: EventKind::MessageReceived,
+        bot_id: key.bot_id(),
+        at: world.clock.now(),
+        sequence: String::new(),
+        conversation_id: None,
+        data: json!({"text": "content"}),
+    };
+    let dead = Delivery {
+        packet: Packet::new(&event, &key),
+        progress: Progress::Dead { since },
+        attempts: 10,
+        failure: Some(Failure::Status { status: 500 }),
+        expires_at: world.clock.now(),
+    };
+    assert!(world.store.add_delivery(&dead).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_dies_while_dead_events_are_told_again_is_left_for_the_next_call() {
+    let world = World::new();
+    let it = created(&world).await;
+    let now = world.clock.now();
+    dead(&world, 1, now).await;
+    dead(&world, 2, now + Duration::from_millis(1)).await;
+    let replay = async || {
+        let since = one("POST", "/replay", &it).body(&json!({"since": "2026-01-01T00:00:00Z"}));
+        call(&world, since).await.1
+    };
+    assert_eq!(replay().await, json!({"replayed": 1, "more": false}));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(replay().await, json!({"replayed": 1, "more": false}));
 }
 
 #[tokio::test]
 async fn dead_events_are_listed_and_told_again() {
     let world = World::new();
     let it = created(&world).await;
-    let key = world.store.with(|tables| tables.subscriptions.keys().next().unwrap().clone());
-    for n in 0..3_u8 {
-        let event = Event {
-            id: EventId::random([n; 16]),
-            kind: EventKind::MessageReceived,
-            bot_id: key.bot_id(),
-            at: world.clock.now(),
-            sequence: String::new(),
-            conversation_id: None,
-            data: json!({"text": "content"}),
-        };
-        let dead = Delivery {
-            packet: Packet::new(&event, &key),
-            progress: Progress::Dead { since: world.clock.now() },
-            attempts: 10,
-            failure: Some(Failure::Status { status: 500 }),
-            expires_at: world.clock.now(),
-        };
-        assert!(world.store.add_delivery(&dead).await.unwrap());
+    for n in 0..3 {
+        dead(&world, n, world.clock.now()).await;
     }
     let (_, page) = call(&world, one("GET", "/deliveries", &it).query(&[("limit", "2")])).await;
     assert_eq!(page["items"].as_array().unwrap().len(), 2);

@@ -1,7 +1,5 @@
 //! Subscriptions to events.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_dynamodb::types::ReturnValue;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +8,6 @@ use super::table::{Item, Range, Table, Write};
 use super::values::{Millis, item, millis, n, record, s, with_nulls};
 use super::{Client, Stored};
 use crate::domain::Timestamp;
-use crate::domain::event::EventKind;
 use crate::domain::ids::{BotId, SubscriptionId, SubscriptionKey};
 use crate::domain::seal::Sealed;
 use crate::domain::subscription::{Health, Off, Subscription};
@@ -40,11 +37,14 @@ struct Record {
     bot_id: BotId,
     subscription_id: SubscriptionId,
     url: String,
-    kinds: Vec<EventKind>,
-    off: Option<Off>,
+    /// Words: one that a later version wrote is passed over, so that the bot's other events are told.
+    kinds: Vec<String>,
+    off: Option<String>,
     secret: Sealed,
+    /// The newest of what signed before; what signed before that is in `earlier`.
     previous: Option<Sealed>,
     previous_until: Option<Millis>,
+    earlier: Option<Vec<Earlier>>,
     request: Option<String>,
     version: u64,
     failures: Option<u32>,
@@ -54,18 +54,27 @@ struct Record {
     updated_at: Millis,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Earlier {
+    secret: Sealed,
+    until: Millis,
+}
+
 impl From<&Subscription> for Record {
     fn from(it: &Subscription) -> Self {
-        let (previous, previous_until) = it.previous.clone().unzip();
+        let mut signed = it.previous.iter().map(|(secret, until)| (secret.clone(), Millis(*until)));
+        let (previous, previous_until) = signed.next().unzip();
+        let earlier: Vec<_> = signed.map(|(secret, until)| Earlier { secret, until }).collect();
         Self {
             bot_id: it.key.bot_id(),
             subscription_id: it.key.id(),
             url: it.url.clone(),
-            kinds: it.kinds.iter().copied().collect(),
-            off: it.off,
+            kinds: it.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            off: it.off.map(|off| off.as_str().to_owned()),
             secret: it.secret.clone(),
             previous,
-            previous_until: previous_until.map(Millis),
+            previous_until,
+            earlier: (!earlier.is_empty()).then_some(earlier),
             request: it.request.clone(),
             version: it.version,
             failures: None,
@@ -77,15 +86,22 @@ impl From<&Subscription> for Record {
     }
 }
 
+/// Off for whatever reason is off.
+fn off(word: &str) -> Off {
+    if word == Off::Gone.as_str() { Off::Gone } else { Off::Caller }
+}
+
 fn subscription(item: Item) -> Stored<Subscription> {
     let it: Record = record(TABLE, item)?;
+    let earlier = it.earlier.into_iter().flatten().map(|earlier| (earlier.secret, earlier.until));
+    let until = |(secret, until): (Sealed, Millis)| (secret, until.0);
     Ok(Subscription {
         key: SubscriptionKey::new(&it.bot_id, &it.subscription_id),
         url: it.url,
-        kinds: it.kinds.into_iter().collect::<BTreeSet<_>>(),
-        off: it.off,
+        kinds: it.kinds.iter().filter_map(|word| word.parse().ok()).collect(),
+        off: it.off.map(|word| off(&word)),
         secret: it.secret,
-        previous: it.previous.zip(it.previous_until.map(|t| t.0)),
+        previous: it.previous.zip(it.previous_until).into_iter().chain(earlier).map(until).collect(),
         request: it.request,
         version: it.version,
         health: Health {
@@ -186,10 +202,43 @@ impl NoteCalls for Subscriptions {
 
     async fn note_gone(&self, id: &SubscriptionKey, now: Timestamp) -> Stored<()> {
         let change = Expression::when("attribute_exists(#botId) AND attribute_not_exists(#off)")
-            .set("off", s("gone"))
+            .set("off", s(Off::Gone.as_str()))
             .set("updatedAt", millis(now))
             .assign("#version = #version + :one")
             .value("one", n(1));
         self.0.update_at(UPDATE, key(id), change, ReturnValue::None).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+
+    fn stored() -> Subscription {
+        Subscription {
+            key: "bot.sub_1".parse().unwrap(),
+            url: "https://hooks.partner.example/".to_owned(),
+            kinds: [EventKind::TokenDead].into(),
+            off: None,
+            secret: Sealed::new(vec![1]),
+            previous: Vec::new(),
+            request: None,
+            version: 1,
+            health: Health::default(),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_read_as_far_as_it_is_known() {
+        let later = Record {
+            kinds: vec!["token.dead".to_owned(), "something.later".to_owned()],
+            off: Some("for_a_later_reason".to_owned()),
+            ..Record::from(&stored())
+        };
+        let read = subscription(item(TABLE, &later).unwrap()).unwrap();
+        assert_eq!(read, Subscription { off: Some(Off::Caller), ..stored() });
     }
 }

@@ -30,6 +30,7 @@ fn client() -> Client {
         reconnect_since: None,
         onboarding_id: "ob_1".parse().unwrap(),
         sealed_pin: None,
+        credit_shared: None,
         last_webhook_at: None,
         check: None,
         onboarded_at: Some(now),
@@ -49,7 +50,7 @@ fn seen() -> Seen {
         ..SeenNumber::default()
     };
     let paid = Paid::ByUs { allocation: noted(), unassigned: None };
-    Seen { subscribed: true, callback: None, number, paid }
+    Seen { subscribed: true, callback: None, number, currency: None, paid }
 }
 
 fn noted() -> AllocationId {
@@ -106,6 +107,7 @@ fn each_drift_lists_the_exact_calls_that_mend_it() {
                 quality_rating: Some("RED".to_owned()),
                 is_unverified: false,
             },
+            currency: None,
             paid: Paid::ByNothing { unassigned: Some("61".to_owned()) },
         },
     );
@@ -165,6 +167,15 @@ fn what_pays_is_compared_by_id() {
     let found = changed(|seen| seen.paid = Paid::ByOther);
     assert_eq!((found.len(), found[0].name, found[0].turn), (1, DriftName::OtherFunding, Turn::Person));
     assert_eq!(calls(&found[0]), [""; 0]);
+}
+
+#[test]
+fn credit_is_shared_in_the_currency_that_the_account_has() {
+    let found = changed(|seen| {
+        seen.paid = Paid::ByNothing { unassigned: None };
+        seen.currency = Some("EUR".to_owned());
+    });
+    assert_eq!(found[0].calls[0].parameters["waba_currency"], "EUR");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::domain::delivery::{Delivery, DeliveryKey, Failure, Job, Packet, Progr
 use crate::domain::event::signature;
 use crate::domain::seal::{SealContext, Sealed};
 use crate::domain::secret::EventSecret;
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{Off, Subscription};
 use crate::error::StoreError;
 use crate::ports::{
     CallTargets, Clock, Deliveries, NoteCalls, ReadSubscriptions, Seal, SendJobs, SignedCall, Told,
@@ -87,9 +87,14 @@ where
     }
 
     async fn first(&self, packet: &Packet) -> Result<(), StoreError> {
-        let subscription = self.store.subscription(&packet.subscription).await?;
-        let Some(subscription) = subscription.filter(|it| it.wants(packet.kind)) else { return Ok(()) };
-        let failure = match self.tell(packet, &subscription).await? {
+        let Some(subscription) = self.store.subscription(&packet.subscription).await? else { return Ok(()) };
+        let told = match subscription.off {
+            // Another event on the way found that out, or this one did, and was not recorded any more.
+            Some(Off::Gone) => Told::Failed(Failure::SwitchedOff),
+            _ if !subscription.wants(packet.kind) => return Ok(()),
+            _ => self.tell(packet, &subscription).await?,
+        };
+        let failure = match told {
             Told::Yes => return Ok(()),
             Told::Gone => Failure::SwitchedOff,
             Told::Failed(failure) => failure,
@@ -103,13 +108,15 @@ where
         let now = self.clock.now();
         let claim = now + self.claim;
         let Some(it) = self.store.claim_delivery(key, now, claim).await? else { return Ok(()) };
-        let Some(subscription) = self.store.subscription(&key.subscription).await? else {
-            // It was deleted, and wants nothing any more.
+        let subscription = self.store.subscription(&key.subscription).await?;
+        // One that was deleted wants nothing any more; one that is off may be switched on, and told then.
+        let Some(subscription) = subscription.filter(|of| of.off.is_some() || of.wants(it.packet.kind))
+        else {
             return self.store.forget_delivery(key).await;
         };
-        let told = match subscription.wants(it.packet.kind) {
-            true => self.tell(&it.packet, &subscription).await?,
-            false => Told::Gone,
+        let told = match subscription.off {
+            None => self.tell(&it.packet, &subscription).await?,
+            Some(_) => Told::Failed(Failure::SwitchedOff),
         };
         let failure = match told {
             Told::Yes => return self.store.forget_delivery(key).await,
@@ -141,10 +148,8 @@ where
             unit::outcome(Failure::Paused.word());
             return Ok(Told::Failed(Failure::Paused));
         }
-        let mut secrets = vec![self.open(&subscription.secret, subscription).await?];
-        if let Some((sealed, until)) = &subscription.previous
-            && now < *until
-        {
+        let mut secrets = Vec::new();
+        for sealed in subscription.secrets_at(now) {
             secrets.push(self.open(sealed, subscription).await?);
         }
         let signature = signature(&secrets, &packet.event_id, now, &packet.body);
@@ -173,7 +178,7 @@ where
     async fn note(&self, it: &Delivery) -> Result<(), StoreError> {
         match it.progress {
             Progress::Dead { .. } => {
-                tracing::error!(metric = metric::EVENT_UNDELIVERED, eventId = %it.packet.event_id, subscriptionId = %it.packet.subscription.id(), botId = %it.packet.subscription.bot_id(), reason = ?it.failure, "an event could not be told");
+                tracing::error!(metric = metric::EVENT_UNDELIVERED, eventId = %it.packet.event_id, subscriptionId = %it.packet.subscription.id(), botId = %it.packet.subscription.bot_id(), reason = it.failure.map(|failure| failure.word()), "an event could not be told");
                 Ok(())
             }
             Progress::Pending { due_at } => {

@@ -44,7 +44,7 @@ async fn subscribed() -> World {
         kinds: EventKind::ALL.into_iter().collect(),
         off: None,
         secret: sealed(&world, SECRET).await,
-        previous: None,
+        previous: Vec::new(),
         request: None,
         version: 1,
         health: Health::default(),
@@ -351,6 +351,38 @@ async fn an_address_that_wants_no_more_is_switched_off_and_what_was_to_be_told_i
 }
 
 #[tokio::test]
+async fn what_was_on_its_way_when_the_address_wanted_no_more_is_kept() {
+    let world = subscribed().await;
+    world.targets.answer(URL, Told::Gone);
+    for n in 0..2 {
+        let change = Change { id: format!("write-{n}"), ..received(&world) };
+        publish(&world, &Known::new(Duration::ZERO), &[change]).await.unwrap();
+    }
+    for delayed in world.queues.take_events() {
+        deliver(&world, &delayed.item).await.unwrap();
+    }
+    assert_eq!(world.targets.heard().len(), 1);
+    let dead = || world.store.with(|tables| tables.deliveries.values().filter(|it| it.is_dead()).count());
+    assert_eq!(dead(), 2);
+    change_subscription(&world, |it| it.off = Some(Off::Caller));
+    let job = Job::Tell(world.store.with(|t| t.deliveries.values().next().unwrap().packet.clone()));
+    world.store.with(|tables| tables.deliveries.clear());
+    deliver(&world, &job).await.unwrap();
+    assert_eq!(dead(), 0, "whoever switches it off wants nothing");
+}
+
+#[tokio::test]
+async fn what_waits_is_forgotten_if_its_kind_is_wanted_no_more() {
+    let world = subscribed().await;
+    world.targets.answer(URL, Told::Failed(Failure::Timeout));
+    tell(&world).await;
+    change_subscription(&world, |it| it.kinds = [EventKind::TokenDead].into());
+    days(&world, 1).await;
+    assert!(world.store.with(|tables| tables.deliveries.is_empty()));
+    assert_eq!(world.targets.heard().len(), 1);
+}
+
+#[tokio::test]
 async fn what_waits_for_a_deleted_subscription_goes_with_it() {
     let world = subscribed().await;
     world.targets.answer(URL, Told::Failed(Failure::Timeout));
@@ -367,7 +399,7 @@ async fn while_a_secret_is_replaced_both_sign() {
     let new = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let (new_sealed, until) = (sealed(&world, new).await, world.clock.now() + Duration::from_secs(60));
     change_subscription(&world, |it| {
-        it.previous = Some((std::mem::replace(&mut it.secret, new_sealed), until));
+        it.previous = vec![(std::mem::replace(&mut it.secret, new_sealed), until)];
     });
     tell(&world).await;
     world.clock.advance(Duration::from_secs(60));
@@ -429,6 +461,7 @@ async fn whichever_call_stops_the_event_is_told_or_kept() {
                 Told::Gone => {
                     let off = world.store.with(|tables| tables.subscriptions[&key()].off);
                     assert_eq!(off, Some(Off::Gone), "{fault:?}");
+                    assert!(matches!(kept.as_slice(), [Progress::Dead { .. }]), "{fault:?}: {kept:?}");
                 }
             }
             calls

@@ -6,7 +6,7 @@ use crate::domain::account::Account;
 use crate::domain::client::{Client, ClientStatus, HIGH_THROUGHPUT};
 use crate::domain::grant::{Grant, Lack, TokenFacts};
 use crate::domain::ids::{AllocationId, BusinessId, GrantId, PhoneNumberId, WabaId};
-use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, Turn};
+use crate::domain::onboarding::{Cause, Onboarding, OnboardingStatus, SignupEvent, Step, StepState, Turn};
 use crate::domain::seal::SealContext;
 use crate::domain::secret::{AccessToken, Pin};
 use crate::domain::token_care::Care;
@@ -184,6 +184,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             reconnect_since: None,
             onboarding_id: o.id.clone(),
             sealed_pin: None,
+            credit_shared: None,
             onboarded_at: None,
             last_message_at: None,
             last_webhook_at: None,
@@ -442,6 +443,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         let mut client = self.client(o, &phone).await?;
         client.stage = ClientStatus::Active;
         client.reconnect_since = None;
+        client.credit_shared = Some(o.step(Step::CreditShared).state == StepState::Done);
         client.onboarded_at = client.onboarded_at.or(Some(now));
         let waba = client.waba_id.clone();
         self.save_client(client).await?;

@@ -226,13 +226,87 @@ async fn a_refused_token_and_a_closed_account_need_a_new_signup() {
 #[tokio::test]
 async fn a_trouble_of_ours_is_not_called_the_clients() {
     let shop = Shop::new().await;
-    for (call, code) in [("token_facts", 190), ("system_user", 190), ("is_assigned", 190), ("number", 4)] {
+    let refuse = |call, code| {
         shop.world.graph.fail_next(call, GraphFault::Refused(refusal(400, code, "no")));
+    };
+    for call in ["token_facts", "receiving_credential", "system_user", "is_assigned"] {
+        refuse(call, 190);
+        assert!(matches!(shop.check().await, Err(Failed::OwnToken(_))), "{call}");
+    }
+    for (call, code) in
+        [("number", 4), ("receiving_credential", 4), ("system_user", 100), ("system_user", 200)]
+    {
+        refuse(call, code);
         assert!(matches!(shop.check().await, Err(Failed::Meta(_))), "{call} {code}");
     }
+    shop.account(|waba| waba.funding = Some("another".to_owned()));
+    refuse("allocations", 100);
+    assert!(matches!(shop.check().await, Err(Failed::Meta(_))), "our credit line");
     shop.world.graph.fail_next("account", GraphFault::UnclearBefore);
     assert!(matches!(shop.check().await, Err(Failed::Meta(_))));
     assert_eq!(shop.known().check, None, "what was not seen is not kept");
+}
+
+#[tokio::test]
+async fn a_noted_allocation_that_is_gone_is_looked_for_under_another_id() {
+    let shop = Shop::new().await;
+    shop.world.graph.fail_next("receiving_credential", GraphFault::Refused(refusal(400, 100, "gone")));
+    assert_eq!(shop.check().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_mending_says_that_the_trouble_is_the_partners() {
+    let shop = Shop::new().await;
+    shop.revoke();
+    shop.world.graph.fail_next("share_credit", GraphFault::Refused(refusal(400, 190, "no")));
+    let problem = shop.repair().await.unwrap().mended[0].problem.clone();
+    assert_eq!(problem.as_deref(), Some("Meta does not take the partner's own token"));
+}
+
+#[tokio::test]
+async fn credit_is_shared_and_noted_in_the_currency_of_the_account() {
+    let shop = Shop::new().await;
+    shop.revoke();
+    shop.account(|waba| waba.currency = Some("EUR".to_owned()));
+    let repair = shop.repair().await.unwrap();
+    assert_eq!(repair.found[0].calls[0].parameters["waba_currency"], "EUR");
+    assert_eq!(repair.check.drifts, []);
+    let noted = shop.world.store.with(|t| t.grants[&shop.client.grant_id].currency.clone());
+    assert_eq!(noted.as_deref(), Some("EUR"));
+}
+
+#[tokio::test]
+async fn a_client_whose_onboarding_left_credit_out_is_not_asked_for_that_of_its_business() {
+    let shop = Shop::new().await;
+    shop.revoke();
+    let noted = |credit_shared| {
+        shop.world.store.with(|t| t.clients.get_mut(shop.phone()).unwrap().credit_shared = credit_shared);
+    };
+    for (credit_shared, expected) in [
+        (None, vec![DriftName::CreditMissing]),
+        (Some(true), vec![DriftName::CreditMissing]),
+        (Some(false), vec![]),
+    ] {
+        noted(credit_shared);
+        assert_eq!(shop.check().await.unwrap(), expected, "{credit_shared:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_event_told_during_the_look_is_newer_than_what_the_look_shows() {
+    let shop = Shop::new().await;
+    shop.number(|number| number.quality_rating = Some("YELLOW".to_owned()));
+    let event = async {
+        while shop.world.graph.calls("number") == 0 {
+            tokio::task::yield_now().await;
+        }
+        shop.world.clock.advance(Duration::from_secs(1));
+        let noted = Noted { at: shop.world.clock.now(), change: Change::Quality("RED".to_owned()) };
+        shop.world.store.note_account(shop.phone(), &noted, noted.at).await.unwrap();
+        shop.world.clock.advance(Duration::from_secs(1));
+    };
+    tokio::join!(shop.night(), event);
+    assert_eq!(shop.known().quality_rating(), Some("RED"));
 }
 
 #[tokio::test]
@@ -315,12 +389,9 @@ async fn at_night_records_are_put_right_and_nothing_is_mended_at_meta() {
     shop.account(|waba| waba.subscribed = false);
     shop.number(|number| number.verified_name = Some("Corner Cafe".to_owned()));
     assert_eq!(shop.night().await, 1);
-    let found = names(&shop.known().check.unwrap().drifts);
-    assert_eq!(found, [DriftName::Unsubscribed, DriftName::NameChanged]);
     assert_eq!((shop.known().verified_name(), shop.acts()), (Some("Corner Cafe"), vec![]));
-    shop.world.clock.advance(Duration::from_secs(24 * 60 * 60));
-    assert_eq!(shop.night().await, 1);
-    assert_eq!(names(&shop.known().check.unwrap().drifts), [DriftName::Unsubscribed]);
+    let left = names(&shop.known().check.unwrap().drifts);
+    assert_eq!(left, [DriftName::Unsubscribed], "what was put right is not shown");
 }
 
 #[tokio::test]

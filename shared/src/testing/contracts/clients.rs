@@ -122,6 +122,7 @@ pub(super) fn wanted(ids: &Ids, phone: u32, bot: u32, onboarding: u32) -> Client
         reconnect_since: None,
         onboarding_id: ids.onboarding(onboarding),
         sealed_pin: None,
+        credit_shared: None,
         onboarded_at: None,
         last_message_at: None,
         last_webhook_at: None,
@@ -141,6 +142,7 @@ pub(super) fn finished(client: Client, stage: ClientStatus) -> Client {
         on_biz_app: true,
         throughput: Some(1000),
         sealed_pin: Some(Sealed::new(vec![1, 2, 3, 250])),
+        credit_shared: Some(true),
         onboarded_at: Some(at(50)),
         updated_at: at(50),
         ..client

@@ -24,7 +24,7 @@ fn subscription(ids: &Ids, n: u32) -> Subscription {
         kinds: EventKind::ALL.into_iter().take(n as usize).collect(),
         off: None,
         secret: Sealed::new(vec![1, 2, 3]),
-        previous: None,
+        previous: Vec::new(),
         request: Some(ids.text(n)),
         version: 1,
         health: Health::default(),
@@ -62,7 +62,7 @@ where
         kinds: BTreeSet::from([EventKind::TokenDead]),
         off: Some(Off::Caller),
         secret: Sealed::new(vec![9]),
-        previous: Some((one.secret.clone(), at(60))),
+        previous: vec![(one.secret.clone(), at(60)), (Sealed::new(vec![8]), at(50))],
         request: None,
         version: 2,
         updated_at: at(7),
@@ -71,7 +71,7 @@ where
     assert!(store.save_subscription(&changed, 1).await.must());
     assert_eq!(store.subscription(&one.key).await.must(), Some(changed.clone()));
     assert!(!store.save_subscription(&one, 1).await.must(), "somebody changed it");
-    let on = Subscription { off: None, previous: None, version: 3, ..changed };
+    let on = Subscription { off: None, previous: Vec::new(), version: 3, ..changed };
     assert!(store.save_subscription(&on, 2).await.must());
     assert_eq!(store.subscription(&one.key).await.must(), Some(on), "what it has not any more is gone");
     for _ in 0..2 {

@@ -60,6 +60,10 @@ async fn an_app_only_install_skips_the_credit_steps() {
     let claims = Claims { event: Some(SignupEvent::FinishGrantOnlyApiAccess), ..Claims::default() };
     assert_eq!(signup.hear(claims, None).await.status, OnboardingStatus::Active);
     assert_eq!(acts(&signup.world), ["exchange_code", "subscribe", "register"]);
+    assert_eq!(signup.client().credit_shared, Some(false));
+    let shared = Signup::new().await;
+    shared.run().await;
+    assert_eq!(shared.client().credit_shared, Some(true), "so that each is compared with how it was made");
 }
 
 #[tokio::test]
