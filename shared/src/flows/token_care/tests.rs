@@ -555,6 +555,27 @@ async fn the_system_users_token_is_not_asked_for_what_only_business_tokens_have(
 }
 
 #[tokio::test]
+async fn a_new_token_of_the_system_user_that_cannot_be_stored_rings_and_is_told_of() {
+    let (lines, _listening) = Lines::listen(LevelFilter::WARN);
+    let scene = system_user(Some(6)).await;
+    scene.world.steps.fault_next("replace_system_token", Fault::FailBefore);
+    scene.care().look_after_system_token().await.unwrap_err();
+    let counted = [metric::TOKEN_RENEWAL_FAILED, metric::TOKEN_EXPIRING].map(|it| lines.counted(it));
+    assert_eq!((counted, scene.told()), ([1, 1], vec![7]));
+    scene.care().look_after_system_token().await.unwrap();
+    assert_ne!(system_token(&scene).await, "EAA-system");
+}
+
+#[tokio::test]
+async fn a_token_of_the_system_user_that_cannot_be_read_rings() {
+    let (lines, _listening) = Lines::listen(LevelFilter::WARN);
+    let scene = system_user(Some(30)).await;
+    scene.world.steps.fault_next("system_token", Fault::FailBefore);
+    scene.care().look_after_system_token().await.unwrap_err();
+    assert_eq!(lines.counted(metric::TOKEN_RENEWAL_FAILED), 1);
+}
+
+#[tokio::test]
 async fn a_tech_provider_has_no_system_user_to_look_after() {
     let scene = Scene::new(None).await;
     scene.care().look_after_system_token().await.unwrap();
