@@ -24,7 +24,7 @@ pub const PROOF_AFTER: Duration = Duration::from_secs(5 * 60);
 /// Failures of renewing in a row after which somebody must look: more than a day's worth.
 pub const ALARM_AFTER: u32 = 5;
 
-/// What looking after a token has found so far. A new token begins with nothing.
+/// What looking after a token has found so far. A new token begins with nothing once it has worked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Care {

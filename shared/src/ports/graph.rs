@@ -28,6 +28,9 @@ pub trait TokenGraph: Send + Sync {
         token: &AccessToken,
     ) -> impl Future<Output = Result<AccessToken, GraphError>> + Send;
 
+    /// The id of the user behind a token, whatever kind of token it is (`/me?fields=id`).
+    fn token_user(&self, token: &AccessToken) -> impl Future<Output = Result<String, GraphError>> + Send;
+
     /// The portfolio that a business token is bound to (`/me?fields=client_business_id`).
     fn client_business(
         &self,

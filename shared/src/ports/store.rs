@@ -231,6 +231,16 @@ pub trait MarkGrants: Send + Sync {
         at: Timestamp,
     ) -> impl Future<Output = Stored<bool>> + Send;
 
+    /// Makes looking after the token of this version due at `at`, if it is due later: also under a claim, whose
+    /// holder then begins anew. `false` if it is due by then, nobody looks after it, or the grant has another token
+    /// by now or is unknown (nothing changed).
+    fn hasten_care(
+        &self,
+        id: &GrantId,
+        version: u64,
+        at: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+
     /// Notes which allocation pays, and its billing currency, at `at`: revoking the credit needs its id. `false` if the
     /// grant is unknown (nothing changed). Leaves the token and its care alone.
     fn note_allocation(

@@ -117,7 +117,8 @@ async fn a_dead_token_is_told_and_a_new_one_ends_it(world: &World) -> Result<()>
     let good = tables.grant(&id).await?.context("no grant")?;
     let sealed = world.cloud.kms().seal("EAAwithdrawn", SealContext::GrantToken(&id)).await?;
     let version = good.token_version;
-    let withdrawn = Grant { token: Some(sealed), token_version: version + 1, ..good.clone() };
+    // Nobody looks after it: Meta would give another.
+    let withdrawn = Grant { token: Some(sealed), token_version: version + 1, care_at: None, ..good.clone() };
     ensure!(tables.save_grant(&withdrawn, Some(version)).await?, "the grant changed meanwhile");
     for _ in 0..2 {
         other.api.post(SEND, &body).await?.refused(409, "client_needs_reconnect")?;

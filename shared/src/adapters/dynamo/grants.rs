@@ -142,6 +142,14 @@ impl MarkGrants for Grants {
         Ok(matches!(write, Write::Done(_)))
     }
 
+    async fn hasten_care(&self, id: &GrantId, version: u64, at: Timestamp) -> Stored<bool> {
+        let change = Expression::when("#tokenVersion = :version AND #careAt > :careAt")
+            .value("version", n(number(version)?))
+            .set("careAt", millis(at));
+        let write = self.0.update(UPDATE, ("grantId", id.as_ref()), change).await?;
+        Ok(matches!(write, Write::Done(_)))
+    }
+
     async fn note_allocation(
         &self,
         id: &GrantId,

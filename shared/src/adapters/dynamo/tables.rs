@@ -201,6 +201,7 @@ delegate! {
     }
     ports::MarkGrants, grants {
         mark_dead(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
+        hasten_care(self, id: &GrantId, version: u64, at: Timestamp) -> bool;
         note_allocation(self, id: &GrantId, allocation: &AllocationId, currency: &str, at: Timestamp) -> bool;
     }
     ports::CareGrants, grants {

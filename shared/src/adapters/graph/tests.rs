@@ -218,6 +218,15 @@ async fn the_facts_of_a_token_are_read_in_any_form() {
 }
 
 #[tokio::test]
+async fn whose_a_token_is_is_asked_with_the_token_itself_and_for_what_every_token_has() {
+    let (server, graph) = answering([json!({"id": 122})]);
+    assert_eq!(graph.token_user(&token()).await.unwrap(), "122");
+    let request = server.requests().remove(0);
+    assert_eq!(request.query("fields").unwrap(), "id");
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+}
+
+#[tokio::test]
 async fn the_client_business_may_be_missing() {
     let (_server, graph) = answering([json!({"client_business_id": 339, "id": "1"}), json!({"id": "1"})]);
     assert_eq!(graph.client_business(&token()).await.unwrap(), Some(business()));

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::wire::{self, flag, int, missing, text, texts};
+use super::wire::{self, Ref, flag, int, missing, text, texts};
 use super::{Actor, Graph, unclear};
 use crate::domain::Timestamp;
 use crate::domain::grant::TokenFacts;
@@ -34,6 +34,11 @@ impl TokenGraph for Graph {
             .by(Actor::ClientSecret)
             .secret_query("fb_exchange_token", token.expose());
         call.send::<Token>().await?.into_token()
+    }
+
+    async fn token_user(&self, token: &AccessToken) -> Result<String, GraphError> {
+        let me: Ref = self.get(&["me"]).query(&[("fields", "id")]).token(token).send().await?;
+        me.id.ok_or_else(|| missing("id"))
     }
 
     async fn client_business(&self, token: &AccessToken) -> Result<Option<BusinessId>, GraphError> {

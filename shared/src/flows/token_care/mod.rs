@@ -10,13 +10,15 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::domain::Timestamp;
+use crate::domain::client::ClientStatus;
 use crate::domain::grant::{Grant, TokenFacts};
-use crate::domain::ids::{BusinessId, GrantId};
+use crate::domain::ids::{BusinessId, GrantId, WabaId};
 use crate::domain::meta_error::Remedy;
 use crate::domain::raw::{Raw, sha256};
 use crate::domain::seal::{SealContext, Sealed};
@@ -75,6 +77,15 @@ pub struct TokenCare<'a, S, K, G, V, C> {
     pub settings: &'a Settings,
 }
 
+/// What another token is wanted for.
+struct Wanted<'g> {
+    grant: &'g Grant,
+    /// What it must read.
+    accounts: &'g [WabaId],
+    /// The grant's token; without it that one is dead, and only our system user can get another.
+    alive: Option<&'g AccessToken>,
+}
+
 /// A token that Meta gave, and what it says of it.
 struct Renewed {
     token: AccessToken,
@@ -104,6 +115,16 @@ enum Problem {
     Meta(#[from] GraphError),
     #[error("{0}")]
     Worse(&'static str),
+}
+
+/// What reading the client's account told of a new token, beside the one before.
+enum Compared {
+    /// It works, or there is nothing to go back to any more.
+    Proven,
+    /// Nothing yet: again after this long.
+    Open(Duration),
+    /// The one before does what this one does not.
+    Worse,
 }
 
 /// What a functional call told of a token.
@@ -182,30 +203,39 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         if grant.dead_since.is_some() {
             return self.revive(grant, &token).await;
         }
-        if let Some(previous) = grant.previous.take() {
-            match self.on_trial(&grant, &token, &previous).await? {
-                Some(proven) => grant.previous = proven,
-                None => return self.roll_back(grant, previous).await,
+        let Some(previous) = grant.previous.take() else { return self.renew_or_tell(grant, &token).await };
+        match self.compare(&grant, &token, &previous).await? {
+            Compared::Proven => {
+                (grant.care.failures, grant.care.told_days) = (0, None);
+                self.renew_or_tell(grant, &token).await
             }
+            Compared::Open(pause) => {
+                let grant = self.tell_if_due(Grant { previous: Some(previous), ..grant }).await?;
+                Ok(Grant { care_at: grant.care_at.min(Some(now + pause)), ..grant })
+            }
+            Compared::Worse => self.roll_back(grant, previous).await,
         }
-        self.renew_or_tell(grant, &token).await
     }
 
     async fn renew_or_tell(&self, mut grant: Grant, token: &AccessToken) -> Result<Grant, StoreError> {
-        let now = self.clock.now();
-        let due = Due::at(now, grant.token_expires_at, grant.care.told_days);
-        if due.renew && grant.previous.is_none() {
-            match self.renew(&grant, Some(token)).await {
+        if Due::at(self.clock.now(), grant.token_expires_at, None).renew {
+            let accounts = self.accounts(&grant).await?;
+            match self.renew(&Wanted { grant: &grant, accounts: &accounts, alive: Some(token) }).await {
                 Ok(renewed) => return self.swap(grant, renewed, true).await,
                 Err(not) => self.note_failure(&mut grant, &not.reasons),
             }
         }
-        if let Some(days) = due.warn {
+        self.tell_if_due(grant).await
+    }
+
+    /// Nothing else is done about a token that is alive until its next look.
+    async fn tell_if_due(&self, mut grant: Grant) -> Result<Grant, StoreError> {
+        let now = self.clock.now();
+        if let Some(days) = Due::at(now, grant.token_expires_at, grant.care.told_days).warn {
             self.tell(&grant, days).await?;
             grant.care.told_days = Some(days);
         }
-        let next = next_look(now, grant.token_expires_at, grant.care.failures);
-        grant.care_at = Some(if grant.previous.is_some() { next.min(now + SOON) } else { next });
+        grant.care_at = Some(next_look(now, grant.token_expires_at, grant.care.failures));
         Ok(grant)
     }
 
@@ -220,45 +250,47 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         }
     }
 
-    /// Whether the new token has worked: `Some` is what is kept of the one before, `None` says that it must come
-    /// back, because it does what the new one does not.
-    async fn on_trial(
+    async fn compare(
         &self,
         grant: &Grant,
         token: &AccessToken,
         previous: &Previous,
-    ) -> Result<Option<Option<Previous>>, StoreError> {
-        let Some(waba) = grant.waba_ids.first() else { return Ok(Some(None)) };
+    ) -> Result<Compared, StoreError> {
+        if previous.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            return Ok(Compared::Proven);
+        }
+        let accounts = self.accounts(grant).await?;
+        let Some(waba) = accounts.first() else { return Ok(Compared::Open(LOOK_EVERY)) };
         match self.graph.account(waba, token).await {
             Ok(_) => {
                 tracing::info!(grantId = %grant.id, version = grant.token_version, "the new token works");
-                Ok(Some(None))
+                Ok(Compared::Proven)
             }
-            Err(GraphError::Refused(meta)) => {
+            Err(error) if is_for_now(&error) => Ok(Compared::Open(SOON)),
+            Err(error) => {
                 let old = self.open(&grant.id, &previous.token).await?;
                 let is_better = self.graph.account(waba, &old).await.is_ok();
-                tracing::warn!(grantId = %grant.id, metaCode = meta.code, isBetter = is_better, "the new token is refused");
-                Ok(if is_better { None } else { Some(None) })
+                tracing::warn!(grantId = %grant.id, error = %Chain(&error), isBetter = is_better, "the new token is refused");
+                Ok(if is_better { Compared::Worse } else { Compared::Open(LOOK_EVERY) })
             }
-            Err(_) => Ok(Some(Some(previous.clone()))),
         }
     }
 
+    /// One more try of renewing has failed: only a new token that works begins to count anew.
     async fn roll_back(&self, grant: Grant, previous: Previous) -> Result<Grant, StoreError> {
-        let now = self.clock.now();
         tracing::warn!(grantId = %grant.id, version = grant.token_version, "the token before is used again");
-        Ok(Grant {
+        let mut grant = Grant {
             token_expires_at: previous.expires_at,
             token: Some(previous.token),
             token_version: grant.token_version + 1,
             dead_since: None,
             previous: None,
-            // One more try of renewing has failed.
-            care: Care { failures: grant.care.failures + 1, ..Care::default() },
-            care_at: Some(next_look(now, previous.expires_at, 1)),
-            updated_at: now,
+            care: Care { refused_at: None, ..grant.care },
+            updated_at: self.clock.now(),
             ..grant
-        })
+        };
+        self.note_failure(&mut grant, &["the new token did not work".to_owned()]);
+        self.tell_if_due(grant).await
     }
 
     /// Meta says that the token is not valid. That is believed once two calls that need it are refused, some time
@@ -276,7 +308,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
     }
 
     async fn trial(&self, token: &AccessToken) -> Trial {
-        match self.graph.client_business(token).await {
+        match self.graph.token_user(token).await {
             Ok(_) => Trial::Works,
             Err(error) if error.refusal().is_some_and(|meta| meta.code == NOT_TAKEN) => Trial::Refused,
             Err(error) => {
@@ -290,12 +322,17 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
     async fn replace(&self, mut grant: Grant) -> Result<Grant, StoreError> {
         if let Some(previous) = grant.previous.take() {
             let old = self.open(&grant.id, &previous.token).await?;
-            if let Trial::Works = self.trial(&old).await {
-                self.set_reconnect(&grant, None).await?;
-                return self.roll_back(grant, previous).await;
+            match self.trial(&old).await {
+                Trial::Works => {
+                    self.set_reconnect(&grant, None).await?;
+                    return self.roll_back(grant, previous).await;
+                }
+                Trial::Refused => {}
+                Trial::Unknown => grant.previous = Some(previous),
             }
         }
-        match self.renew(&grant, None).await {
+        let accounts = self.accounts(&grant).await?;
+        match self.renew(&Wanted { grant: &grant, accounts: &accounts, alive: None }).await {
             Ok(renewed) => {
                 self.set_reconnect(&grant, None).await?;
                 self.swap(grant, renewed, false).await
@@ -339,12 +376,14 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         })
     }
 
-    /// The grant with another token, and beside it the one that it had, if that `is_alive`.
+    /// The grant with another token, and beside it the one that it had, if that `is_alive`. What was counted and told
+    /// of that one stays until the new one has worked.
     async fn swap(&self, grant: Grant, renewed: Renewed, is_alive: bool) -> Result<Grant, StoreError> {
         let now = self.clock.now();
         let sealed = self.seal.seal(renewed.token.expose(), SealContext::GrantToken(&grant.id)).await?;
         let expires_at = grant.token_expires_at;
         let previous = grant.token.filter(|_| is_alive).map(|token| Previous { token, expires_at });
+        let so_far = if is_alive { grant.care } else { Care::default() };
         let version = grant.token_version + 1;
         tracing::info!(grantId = %grant.id, version, expiresAt = ?renewed.facts.expires_at, "a token was renewed");
         Ok(Grant {
@@ -355,34 +394,43 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             token_expires_at: renewed.facts.expires_at,
             waba_ids: Some(renewed.facts.waba_ids()).filter(|ids| !ids.is_empty()).unwrap_or(grant.waba_ids),
             scopes: renewed.facts.scopes,
-            care: Care { looked_at: Some(now), ..Care::default() },
+            care: Care { looked_at: Some(now), refused_at: None, ..so_far },
             care_at: Some(now + SOON),
             updated_at: now,
             ..grant
         })
     }
 
-    /// A better token by one of Meta's ways, each in its turn; or why there is none. Without `alive` the token is
-    /// dead, and only our system user can get another.
-    async fn renew(&self, grant: &Grant, alive: Option<&AccessToken>) -> Result<Renewed, NotRenewed> {
-        let mut not = NotRenewed::default();
+    /// The accounts that the grant's token is for: where Meta leaves the list out, those of its clients.
+    async fn accounts(&self, grant: &Grant) -> Result<Vec<WabaId>, StoreError> {
+        if !grant.waba_ids.is_empty() {
+            return Ok(grant.waba_ids.clone());
+        }
+        let clients = self.store.clients_of_business(&grant.business_id).await?;
+        let ours = clients.into_iter().filter(|client| client.grant_id == grant.id);
+        let here = ours.filter(|client| client.status() != ClientStatus::Inactive);
+        Ok(here.map(|client| client.waba_id).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// A better token by one of Meta's ways, each in its turn; or why there is none.
+    async fn renew(&self, wanted: &Wanted<'_>) -> Result<Renewed, NotRenewed> {
+        let (mut not, business) = (NotRenewed::default(), &wanted.grant.business_id);
         if self.settings.partner.is_some() {
             // A token that the client gave us since, with another signup; then one of our own making.
-            let fetched = self.graph.fetch_business_token(&grant.business_id).await;
-            match self.check(grant, alive, fetched).await {
+            let fetched = self.graph.fetch_business_token(business).await;
+            match self.check(wanted, fetched).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(problem) => not.add("fetched", &problem),
             }
-            let derived = self.graph.derive_business_token(&grant.business_id, &grant.waba_ids).await;
-            match self.check(grant, alive, derived).await {
+            match self.derive(wanted).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(problem) => not.add("derived", &problem),
             }
         }
-        if let Some(token) = alive {
+        if let Some(token) = wanted.alive {
             // Documented for tokens of system users only, which business tokens are too, of the client's.
             let exchanged = self.graph.renew_token(token).await;
-            match self.check(grant, alive, exchanged).await {
+            match self.check(wanted, exchanged).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(problem) => not.add("exchanged", &problem),
             }
@@ -390,13 +438,22 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         Err(not)
     }
 
-    /// Whether a token can take the place of the grant's: it does all that the old one does, and for longer.
+    async fn derive(&self, wanted: &Wanted<'_>) -> Result<Renewed, Problem> {
+        if wanted.accounts.is_empty() {
+            return Err(Problem::Worse("no account is known"));
+        }
+        let derived = self.graph.derive_business_token(&wanted.grant.business_id, wanted.accounts).await;
+        self.check(wanted, derived).await
+    }
+
+    /// Whether a token can take the place of the grant's: it does all that the old one does, and for longer. All
+    /// senders take it at once, so what it may do is tried before, not only asked for.
     async fn check(
         &self,
-        grant: &Grant,
-        alive: Option<&AccessToken>,
+        wanted: &Wanted<'_>,
         token: Result<AccessToken, GraphError>,
     ) -> Result<Renewed, Problem> {
+        let Wanted { grant, accounts, alive } = *wanted;
         let token = token?;
         if alive.is_some_and(|old| old.expose() == token.expose()) {
             return Err(Problem::Worse("it is the same"));
@@ -407,21 +464,34 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
             (Some(end), old) => end > old.unwrap_or_else(|| self.clock.now()),
         };
         let covered = facts.waba_ids();
+        // Where Meta leaves the list out, reading the accounts tells.
+        let covers = facts.management_wabas.is_none() || accounts.iter().all(|waba| covered.contains(waba));
         let conditions = [
             (facts.is_valid, "it is not valid"),
             (facts.app_id == self.settings.app_id, "it is another app's"),
             (ends_later, "it ends no later"),
             (does_all(&facts, &grant.scopes), "it may do less"),
-            (grant.waba_ids.iter().all(|waba| covered.contains(waba)), "it covers fewer accounts"),
+            (covers, "it covers fewer accounts"),
         ];
         if let Some((_, problem)) = conditions.into_iter().find(|(holds, _)| !holds) {
             return Err(Problem::Worse(problem));
         }
-        match self.graph.client_business(&token).await? {
-            Some(business) if business != grant.business_id => {
-                Err(Problem::Worse("it is another business's"))
-            }
-            _ => Ok(Renewed { token, facts }),
+        if self.graph.client_business(&token).await?.is_some_and(|business| business != grant.business_id) {
+            return Err(Problem::Worse("it is another business's"));
+        }
+        for waba in accounts {
+            self.read(waba, &token, alive).await?;
+        }
+        Ok(Renewed { token, facts })
+    }
+
+    /// The account as the new token reads it. What the old one is refused, too, is no fault of the new one.
+    async fn read(&self, waba: &WabaId, new: &AccessToken, old: Option<&AccessToken>) -> Result<(), Problem> {
+        let Err(error) = self.graph.account(waba, new).await else { return Ok(()) };
+        let Some(old) = old.filter(|_| !is_for_now(&error)) else { return Err(error.into()) };
+        match self.graph.account(waba, old).await {
+            Err(same) if !is_for_now(&same) => Ok(()),
+            _ => Err(error.into()),
         }
     }
 
@@ -429,7 +499,7 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
     async fn tell(&self, grant: &Grant, days: u32) -> Result<(), StoreError> {
         let expires_at = grant.token_expires_at;
         tracing::warn!(metric = metric::TOKEN_EXPIRING, grantId = %grant.id, botId = %grant.bot_id, days, expiresAt = ?expires_at, "a client's token ends soon");
-        for waba in &grant.waba_ids {
+        for waba in &self.accounts(grant).await? {
             let told = json!({"grantId": grant.id, "botId": grant.bot_id, "businessId": grant.business_id,
                 "wabaId": waba, "tokenVersion": grant.token_version, "expiresAt": expires_at, "days": days});
             self.record(waba.as_ref(), &told).await?;

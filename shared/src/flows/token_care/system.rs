@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Meta, Records, Renewed, TokenCare, Trial, does_all};
+use crate::domain::Timestamp;
 use crate::domain::grant::TokenFacts;
 use crate::domain::secret::AccessToken;
 use crate::domain::token_care::Due;
@@ -18,7 +19,9 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
     /// # Errors
     /// [`StoreError`] if the secret cannot be read or written, or an event not be recorded.
     pub async fn look_after_system_token(&self) -> Result<(), StoreError> {
-        let Some(token) = self.vault.system_token().await? else { return Ok(()) };
+        let read = self.vault.system_token().await;
+        let read = read.inspect_err(|error| report_no_renewal(None, &Chain(error).to_string()));
+        let Some(token) = read? else { return Ok(()) };
         let facts = match self.graph.token_facts(&token).await {
             Ok(facts) => facts,
             Err(error) => {
@@ -34,26 +37,23 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         if !due.renew {
             return Ok(());
         }
-        match self.renew_system_token(&token, &facts).await {
-            Ok(Renewed { token, facts }) => {
-                self.vault.replace_system_token(&token).await?;
-                tracing::info!(expiresAt = ?facts.expires_at, "the system user's token was renewed");
-                Ok(())
-            }
-            Err(reason) => {
-                let expires_at = facts.expires_at;
-                tracing::warn!(
-                    metric = metric::TOKEN_RENEWAL_FAILED,
-                    expiresAt = ?expires_at,
-                    reason,
-                    "the system user's token cannot be renewed"
-                );
-                match due.warn {
-                    Some(days) => self.tell_of_system_token(&facts, days).await,
-                    None => Ok(()),
+        let (reason, end) = match self.renew_system_token(&token, &facts).await {
+            Ok(renewed) => match self.vault.replace_system_token(&renewed.token).await {
+                Ok(()) => {
+                    let expires_at = renewed.facts.expires_at;
+                    tracing::info!(expiresAt = ?expires_at, "the system user's token was renewed");
+                    return Ok(());
                 }
-            }
+                // The old one ends all the same, and somebody must know.
+                Err(error) => (format!("the new token cannot be stored: {}", Chain(&error)), Err(error)),
+            },
+            Err(reason) => (reason, Ok(())),
+        };
+        report_no_renewal(facts.expires_at, &reason);
+        if let Some(days) = due.warn {
+            self.tell_of_system_token(&facts, days).await?;
         }
+        end
     }
 
     /// Once two calls that need it are refused: an outage of one part of Meta's is no death.
@@ -93,4 +93,8 @@ impl<S: Records, K: Seal, G: Meta, V: SystemTokens, C: Clock> TokenCare<'_, S, K
         let told = json!({"businessId": partner, "systemUser": true, "expiresAt": expires_at, "days": days});
         self.record(partner.as_ref(), &told).await
     }
+}
+
+fn report_no_renewal(expires_at: Option<Timestamp>, reason: &str) {
+    tracing::warn!(metric = metric::TOKEN_RENEWAL_FAILED, expiresAt = ?expires_at, reason, "the system user's token cannot be renewed");
 }

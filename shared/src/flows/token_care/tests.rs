@@ -1,10 +1,14 @@
 //! One test for each rule of looking after tokens.
 
+use tracing::level_filters::LevelFilter;
+
 use super::*;
 use crate::domain::client::Client;
+use crate::domain::ids::WabaId;
 use crate::domain::token_care::RENEW_BEFORE;
 use crate::flows::testing::{TestTokenCare, bot, token_care, token_settings};
-use crate::testing::{Fault, GraphFault, MetaToken, SignedUp, World, refusal};
+use crate::telemetry::testing::Lines;
+use crate::testing::{Fault, GraphFault, MetaToken, MetaWaba, SignedUp, World, refusal};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -43,6 +47,35 @@ impl Scene {
         for _ in 0..200 {
             self.world.graph.fail_next("renew_token", GraphFault::Refused(refusal(400, 1, "No.")));
         }
+    }
+
+    /// Meta refuses the next calls to the client's account.
+    fn account_is_refused(&self, times: usize) {
+        for _ in 0..times {
+            self.world.graph.fail_next("account", GraphFault::Refused(refusal(403, 10, "No permission.")));
+        }
+    }
+
+    /// The token is for all accounts of the business, and Meta names none.
+    fn lists_no_accounts(&self) {
+        self.meta_says(self.it.token.expose(), |token| {
+            (token.facts.management_wabas, token.facts.messaging_wabas) = (None, None);
+        });
+        self.world.store.with(|t| t.grants.get_mut(&self.client.grant_id).unwrap().waba_ids.clear());
+    }
+
+    /// Another account that the client's token covers.
+    fn covers_another_account(&self) -> WabaId {
+        let other: WabaId = "999".parse().unwrap();
+        self.world.graph.with(|meta| {
+            let like = meta.wabas[&self.it.waba_id].clone();
+            meta.wabas.insert(other.clone(), MetaWaba { numbers: Vec::new(), ..like });
+        });
+        let both = vec![self.it.waba_id.clone(), other.clone()];
+        self.meta_says(self.it.token.expose(), |token| {
+            (token.facts.management_wabas, token.facts.messaging_wabas) = (Some(both.clone()), Some(both));
+        });
+        other
     }
 
     fn care(&self) -> TestTokenCare<'_> {
@@ -212,14 +245,111 @@ async fn a_new_token_that_does_not_work_gives_way_to_the_one_before() {
 }
 
 #[tokio::test]
-async fn what_neither_token_may_do_is_no_fault_of_the_new_one() {
-    let scene = Scene::new(Some(15)).await;
-    scene.look().await;
-    for _ in 0..2 {
-        scene.world.graph.fail_next("account", GraphFault::Refused(refusal(403, 10, "No permission.")));
+async fn new_tokens_that_stop_working_each_time_ring_and_are_told_of_like_renewals_that_fail() {
+    let (lines, _listening) = Lines::listen(LevelFilter::WARN);
+    let scene = Scene::new(Some(20)).await;
+    let old = scene.token();
+    let end = scene.world.clock.now() + DAY * 20;
+    while scene.world.clock.now() < end - DAY {
+        assert!(scene.look().await.previous.is_some(), "it could read the account at first");
+        scene.account_is_refused(1);
+        scene.look().await;
+        assert_eq!(scene.token(), old);
     }
+    assert_eq!(scene.told(), [14, 7, 1]);
+    let failures = scene.grant().care.failures;
+    assert!(failures > ALARM_AFTER);
+    let rung = lines.counted(metric::TOKEN_RENEWAL_FAILED);
+    assert_eq!(rung, u64::from(failures - ALARM_AFTER + 1));
+
+    scene.look().await;
+    let care = scene.look().await.care;
+    assert_eq!((care.failures, care.told_days), (0, None), "a new one that works begins anew");
+}
+
+#[tokio::test]
+async fn a_new_token_that_may_not_read_an_account_of_the_old_one_never_comes_into_service() {
+    let scene = Scene::new(Some(15)).await;
+    let other = scene.covers_another_account();
+    let old = scene.token();
+    for failures in 1..=2 {
+        // Meta lists the account for it, and refuses it.
+        scene.world.graph.fail_next("renew_token", GraphFault::NotSent);
+        scene.account_is_refused(1);
+        let grant = scene.look().await;
+        assert_eq!((scene.token(), grant.token_version, grant.previous), (old.clone(), 1, None));
+        assert_eq!(grant.care.failures, failures);
+    }
+    assert_eq!(scene.look().await.token_version, 2);
+    let read = scene.world.graph.with(|meta| {
+        let about = meta.calls.iter().filter(|call| call.name == "account" && call.acted);
+        about.map(|call| call.about.clone()).collect::<std::collections::BTreeSet<_>>()
+    });
+    assert!(read.contains(other.as_ref()) && read.contains(scene.it.waba_id.as_ref()), "{read:?}");
+}
+
+#[tokio::test]
+async fn what_neither_token_may_do_is_no_fault_of_the_new_one_and_both_are_kept() {
+    let scene = Scene::new(Some(15)).await;
+    let end = scene.world.clock.now() + DAY * 15;
+    scene.account_is_refused(2);
+    assert_eq!(scene.look().await.token_version, 2, "it does what the old one does");
+    while scene.world.clock.now() < end - DAY {
+        scene.account_is_refused(2);
+        let (grant, now) = (scene.look().await, scene.world.clock.now());
+        assert_eq!((grant.token_version, grant.previous.is_some()), (2, true));
+        assert_eq!(grant.care_at, Some(now + LOOK_EVERY), "nobody mends that within minutes");
+    }
+    scene.look().await;
+    scene.world.clock.set(end);
+    scene.account_is_refused(2);
+    assert_eq!(scene.look().await.previous, None, "it has ended");
+}
+
+#[tokio::test]
+async fn a_momentary_refusal_says_nothing_of_a_new_token() {
+    for code in [1, 2, 4, 80_008] {
+        let scene = Scene::new(Some(15)).await;
+        scene.look().await;
+        scene.world.graph.fail_next("account", GraphFault::Refused(refusal(400, code, "Not now.")));
+        let grant = scene.look().await;
+        assert_eq!((grant.token_version, grant.previous.is_some()), (2, true), "{code}");
+        assert_eq!(grant.care_at, Some(scene.world.clock.now() + SOON), "{code}");
+        assert_eq!(scene.look().await.previous, None);
+    }
+}
+
+#[tokio::test]
+async fn where_meta_lists_no_accounts_those_of_the_clients_are_asked_for_tried_and_told_of() {
+    for partner in [token_settings().partner, None] {
+        let mut scene = Scene::new(Some(10)).await;
+        scene.settings.partner = partner;
+        scene.lists_no_accounts();
+        let grant = scene.look().await;
+        assert_eq!(grant.token_version, 2);
+        scene.meta_says(&scene.token(), |new| {
+            let asked_for = new.facts.management_wabas.clone();
+            assert!(asked_for.is_none_or(|it| it == [scene.it.waba_id.clone()]), "{new:?}");
+        });
+        let tried = scene.world.graph.acts("account");
+        scene.account_is_refused(1);
+        assert_eq!(scene.look().await.token_version, 3, "the one before comes back");
+        assert!(tried > 0 && scene.world.graph.acts("account") > tried);
+        assert_eq!(scene.told(), [14]);
+    }
+}
+
+#[tokio::test]
+async fn without_any_account_no_token_is_asked_for_and_the_old_one_is_kept_till_its_end() {
+    let scene = Scene::new(Some(10)).await;
+    scene.lists_no_accounts();
+    let changed_at = scene.world.clock.now();
+    scene.world.store.with(|t| t.clients.clear());
     let grant = scene.look().await;
-    assert_eq!((grant.token_version, grant.previous), (2, None));
+    assert_eq!((grant.token_version, scene.world.graph.calls("derive_business_token")), (2, 0), "exchanged");
+    assert!(scene.look().await.previous.is_some(), "nothing was tried");
+    scene.world.clock.set(changed_at + DAY * 10);
+    assert_eq!(scene.look().await.previous, None);
 }
 
 #[tokio::test]
@@ -241,7 +371,7 @@ async fn a_death_is_believed_after_two_refused_calls_and_all_clients_of_the_gran
     let grant = scene.look().await;
     assert_eq!(grant.dead_since, Some(scene.world.clock.now()));
     assert!(scene.needs_reconnect());
-    assert_eq!(scene.world.graph.calls("client_business"), 2);
+    assert_eq!(scene.world.graph.calls("token_user"), 2);
 }
 
 #[tokio::test]
@@ -255,7 +385,7 @@ async fn a_refusal_that_does_not_come_again_proves_nothing() {
     for error in [GraphFault::UnclearBefore, GraphFault::Refused(refusal(403, 200, "Not this."))] {
         scene.dies(scene.it.token.expose());
         for _ in 0..3 {
-            scene.world.graph.fail_next("client_business", error.clone());
+            scene.world.graph.fail_next("token_user", error.clone());
             assert_eq!(scene.look().await.dead_since, None, "{error:?}");
         }
     }
@@ -290,6 +420,24 @@ async fn a_client_need_not_reconnect_because_meta_was_busy_when_another_token_wa
         scene.look().await;
     }
     assert!(scene.needs_reconnect());
+}
+
+#[tokio::test]
+async fn a_dead_token_gives_way_to_the_one_before_also_where_meta_was_down_at_first() {
+    let scene = Scene::new(Some(15)).await;
+    let old = scene.token();
+    scene.look().await;
+    scene.dies(&scene.token());
+    scene.look().await;
+    // It says what it thinks of the new one, and then is not reached.
+    let calls = scene.world.graph.with(|meta| meta.calls.len());
+    for call in 2..=4 {
+        scene.world.graph.fail_at(calls + call, GraphFault::NotSent);
+    }
+    let grant = scene.look().await;
+    assert_eq!((grant.token_version, grant.previous.is_some()), (2, true));
+    let grant = scene.look().await;
+    assert_eq!((scene.token(), grant.token_version, grant.dead_since), (old, 3, None));
 }
 
 #[tokio::test]
@@ -393,9 +541,38 @@ async fn a_system_users_token_that_cannot_be_renewed_stays_and_is_told_of() {
 #[tokio::test]
 async fn a_new_token_of_the_system_user_that_does_not_work_is_not_put_in_its_place() {
     let scene = system_user(Some(6)).await;
-    scene.world.graph.fail_next("client_business", GraphFault::Refused(refusal(401, 190, "No.")));
+    scene.world.graph.fail_next("token_user", GraphFault::Refused(refusal(401, 190, "No.")));
     scene.care().look_after_system_token().await.unwrap();
     assert_eq!(system_token(&scene).await, "EAA-system");
+}
+
+#[tokio::test]
+async fn the_system_users_token_is_not_asked_for_what_only_business_tokens_have() {
+    let scene = system_user(Some(6)).await;
+    scene.care().look_after_system_token().await.unwrap();
+    assert_ne!(system_token(&scene).await, "EAA-system");
+    assert_eq!(scene.world.graph.calls("client_business"), 0);
+}
+
+#[tokio::test]
+async fn a_new_token_of_the_system_user_that_cannot_be_stored_rings_and_is_told_of() {
+    let (lines, _listening) = Lines::listen(LevelFilter::WARN);
+    let scene = system_user(Some(6)).await;
+    scene.world.steps.fault_next("replace_system_token", Fault::FailBefore);
+    scene.care().look_after_system_token().await.unwrap_err();
+    let counted = [metric::TOKEN_RENEWAL_FAILED, metric::TOKEN_EXPIRING].map(|it| lines.counted(it));
+    assert_eq!((counted, scene.told()), ([1, 1], vec![7]));
+    scene.care().look_after_system_token().await.unwrap();
+    assert_ne!(system_token(&scene).await, "EAA-system");
+}
+
+#[tokio::test]
+async fn a_token_of_the_system_user_that_cannot_be_read_rings() {
+    let (lines, _listening) = Lines::listen(LevelFilter::WARN);
+    let scene = system_user(Some(30)).await;
+    scene.world.steps.fault_next("system_token", Fault::FailBefore);
+    scene.care().look_after_system_token().await.unwrap_err();
+    assert_eq!(lines.counted(metric::TOKEN_RENEWAL_FAILED), 1);
 }
 
 #[tokio::test]

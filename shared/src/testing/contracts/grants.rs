@@ -145,9 +145,26 @@ pub async fn due_care<S: ReadGrants + WriteGrants + MarkGrants + CareGrants>(sto
     assert_eq!(store.grant(id).await.must(), Some(stored.clone()), "credit and death stay");
     assert!(!store.save_care(&blind, 1, claim).await.must(), "the claim is over");
 
+    // Somebody else wants it looked at sooner.
+    for (version, time) in [(2, at(45)), (1, at(50)), (1, at(51))] {
+        assert!(!store.hasten_care(id, version, time).await.must(), "another's token, or no sooner");
+        assert_eq!(store.grant(id).await.must(), Some(stored.clone()));
+    }
+    for nobody in [GrantId::new(&ids.bot(9), &ids.business(1)), grant(4, None).id] {
+        let before = store.grant(&nobody).await.must();
+        assert!(!store.hasten_care(&nobody, 1, at(45)).await.must());
+        assert_eq!(store.grant(&nobody).await.must(), before, "nobody looks after it as before");
+    }
+    assert_eq!(store.claim_care(id, at(44), at(144)).await.must(), None, "not due yet");
+    let claimed = store.claim_care(id, at(50), at(149)).await.must().expect("due");
+    assert!(store.hasten_care(id, 1, at(45)).await.must());
+    let sooner = Grant { care_at: Some(at(45)), ..stored };
+    assert_eq!(store.grant(id).await.must(), Some(sooner), "nothing else changed");
+    assert!(!store.save_care(&claimed, 1, at(149)).await.must(), "whoever had it begins anew");
+
     // A new token begins alive, beside the one before.
-    assert_eq!(store.claim_care(id, at(49), at(150)).await.must(), None, "not due yet");
-    let claimed = store.claim_care(id, at(50), at(150)).await.must().expect("due");
+    assert_eq!(store.claim_care(id, at(44), at(150)).await.must(), None, "not due yet");
+    let claimed = store.claim_care(id, at(45), at(150)).await.must().expect("due");
     let renewed = Grant {
         previous: Some(Previous { token: Sealed::new(vec![1, 2, 3]), expires_at: Some(at(5_000_000)) }),
         token: Some(Sealed::new(vec![4, 5, 6])),

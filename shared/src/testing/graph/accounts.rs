@@ -43,9 +43,18 @@ impl Meta {
         known.ok_or_else(|| refusal(401, 190, "The access token is not valid."))
     }
 
+    /// A token whose list Meta leaves out covers all accounts of its business.
+    fn covers(&self, token: &AccessToken, id: &WabaId) -> Result<bool, MetaError> {
+        let known = self.token(token)?;
+        if known.facts.management_wabas.is_some() {
+            return Ok(known.facts.waba_ids().contains(id));
+        }
+        Ok(self.wabas.get(id).is_some_and(|waba| known.business_id.as_ref() == Some(&waba.owner)))
+    }
+
     /// The account, if the token covers it.
     pub(super) fn waba(&mut self, id: &WabaId, token: &AccessToken) -> Result<&mut MetaWaba, MetaError> {
-        let covered = self.token(token)?.facts.waba_ids().contains(id);
+        let covered = self.covers(token, id)?;
         self.wabas.get_mut(id).filter(|_| covered).ok_or_else(not_seen)
     }
 
@@ -70,8 +79,9 @@ impl Meta {
         id: &PhoneNumberId,
         token: &AccessToken,
     ) -> Result<&mut MetaNumber, MetaError> {
-        let wabas = self.token(token)?.facts.waba_ids();
-        let covered = wabas.iter().any(|waba| self.wabas.get(waba).is_some_and(|w| w.numbers.contains(id)));
+        self.token(token)?;
+        let waba = self.wabas.iter().find(|(_, waba)| waba.numbers.contains(id)).map(|(waba, _)| waba);
+        let covered = waba.map_or(Ok(false), |waba| self.covers(token, waba))?;
         self.numbers.get_mut(id).filter(|_| covered).ok_or_else(not_seen)
     }
 

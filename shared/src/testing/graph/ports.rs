@@ -31,6 +31,10 @@ impl TokenGraph for FakeGraph {
         .await
     }
 
+    async fn token_user(&self, token: &AccessToken) -> Result<String, GraphError> {
+        self.call("token_user", "", |meta| meta.token(token).map(|_| SYSTEM_USER.to_owned())).await
+    }
+
     async fn client_business(&self, token: &AccessToken) -> Result<Option<BusinessId>, GraphError> {
         self.call("client_business", "", |meta| Ok(meta.token(token)?.business_id.clone())).await
     }

@@ -339,6 +339,16 @@ impl MarkGrants for MemoryStore {
         .await
     }
 
+    async fn hasten_care(&self, id: &GrantId, version: u64, at: Timestamp) -> Result<bool, StoreError> {
+        self.run("hasten_care", |tables| {
+            let is_later = |it: &&mut Grant| it.token_version == version && it.care_at > Some(at);
+            let Some(grant) = tables.grants.get_mut(id).filter(is_later) else { return false };
+            grant.care_at = Some(at);
+            true
+        })
+        .await
+    }
+
     async fn note_allocation(
         &self,
         id: &GrantId,

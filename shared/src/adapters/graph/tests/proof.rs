@@ -49,6 +49,7 @@ async fn every_call_proves_that_it_is_the_apps() {
         exchange_code(&code);
         token_facts(&token);
         renew_token(&token);
+        token_user(&token);
         client_business(&token);
         account(&waba, &token);
         numbers(&waba, &token);

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::grant::Grant;
 use crate::domain::seal::SealContext;
 use crate::domain::secret::AccessToken;
+use crate::flows::testing::{token_care, token_settings};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -148,6 +149,32 @@ async fn a_dead_token_marks_grant_and_client_and_a_new_signup_clears_them() {
     it.sign_up_again().await;
     assert!(matches!(it.send_anew(1).await, Delivery::Accepted(_)), "the refused message may go out");
     assert_eq!(it.stored().reconnect_since, None);
+}
+
+#[tokio::test]
+async fn a_token_that_a_send_finds_dead_is_replaced_at_the_next_look_which_is_due_at_once() {
+    let it = Desk::new().await;
+    let settings = token_settings();
+    token_care(&it.world, &settings).run_due(1).await.unwrap();
+    assert!(it.grant().care_at > Some(it.world.clock.now()), "it would be looked at tomorrow");
+    it.revoke();
+    assert!(matches!(it.send_anew(1).await, Delivery::NoToken(_)));
+    token_care(&it.world, &settings).run_due(1).await.unwrap();
+    assert_eq!((it.grant().dead_since, it.stored().reconnect_since), (None, None));
+    assert!(matches!(it.send_anew(1).await, Delivery::Accepted(_)));
+}
+
+#[tokio::test]
+async fn of_a_token_that_is_known_to_be_dead_no_look_is_asked_for_again() {
+    let it = Desk::new().await;
+    it.send_anew(1).await;
+    it.revoke();
+    let now = it.world.clock.now();
+    it.world.store.mark_dead(&it.client.grant_id, 1, now).await.unwrap();
+    let tomorrow = Some(now + 24 * HOUR);
+    it.world.store.with(|t| t.grants.get_mut(&it.client.grant_id).unwrap().care_at = tomorrow);
+    assert!(matches!(it.send_anew(2).await, Delivery::NoToken(_)), "it was still in memory");
+    assert_eq!(it.grant().care_at, tomorrow);
 }
 
 #[tokio::test]
