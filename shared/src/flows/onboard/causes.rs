@@ -21,6 +21,21 @@ pub(super) fn of_graph(error: GraphError, now: Timestamp) -> Stop {
     }
 }
 
+/// The same for a call with the token of our own system user, which no signup mends.
+pub(super) fn of_own_graph(error: GraphError, now: Timestamp) -> Stop {
+    match error {
+        GraphError::Refused(meta) if meta.remedy() == Remedy::Token => Cause::new(
+            "partner_token_refused",
+            Turn::Ours,
+            "Meta does not accept the platform's own token.",
+            "Nothing to do: whoever runs the platform replaces it, and we go on by ourselves.",
+        )
+        .with_meta(meta)
+        .into(),
+        other => of_graph(other, now),
+    }
+}
+
 fn unavailable() -> Cause {
     Cause::new(
         "meta_unavailable",

@@ -42,6 +42,11 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
         causes::of_graph(error, self.clock.now())
     }
 
+    /// Of a call with our system user's token.
+    fn own_graph_error(&self, error: GraphError) -> Stop {
+        causes::of_own_graph(error, self.clock.now())
+    }
+
     /// The one gap that Meta leaves: the code was spent, its token lost. Where a signed `PARTNER_ADDED`
     /// of this signup's time names the business behind the claimed account, its token can be fetched.
     async fn fetch_token(&self, o: &mut Onboarding) -> Done {
@@ -282,9 +287,9 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             return Ok(());
         }
         let waba = waba_of(o)?;
-        let user = self.graph.system_user().await.map_err(|e| self.graph_error(e))?;
-        if !self.graph.is_assigned(&waba, &user).await.map_err(|e| self.graph_error(e))? {
-            self.graph.assign(&waba, &user).await.map_err(|e| self.graph_error(e))?;
+        let user = self.graph.system_user().await.map_err(|e| self.own_graph_error(e))?;
+        if !self.graph.is_assigned(&waba, &user).await.map_err(|e| self.own_graph_error(e))? {
+            self.graph.assign(&waba, &user).await.map_err(|e| self.own_graph_error(e))?;
         }
         o.done(Step::SystemUserAssigned, self.clock.now(), [("systemUserId", user)]);
         Ok(())
@@ -322,7 +327,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
             })?,
             None => {
                 let currency = account.currency.as_deref().unwrap_or(currency);
-                self.graph.share_credit(&waba, currency).await.map_err(|e| self.graph_error(e))?
+                self.graph.share_credit(&waba, currency).await.map_err(|e| self.own_graph_error(e))?
             }
         };
         self.note_allocation(o, &allocation, account.currency.as_deref().unwrap_or(currency)).await?;
@@ -332,7 +337,7 @@ impl<S: Records, K: Seal, G: Meta, C: Clock, R: Random> Onboard<'_, S, K, G, C, 
 
     /// Our allocation that pays through `funding`, if there is one.
     async fn paying(&self, business: &BusinessId, funding: &str) -> Result<Option<AllocationId>, Stop> {
-        allocation_behind(self.graph, business, funding).await.map_err(|e| self.graph_error(e))
+        allocation_behind(self.graph, business, funding).await.map_err(|e| self.own_graph_error(e))
     }
 
     /// Revoking the credit later needs the allocation's id.

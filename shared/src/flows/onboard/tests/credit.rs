@@ -39,6 +39,24 @@ async fn an_account_that_something_else_pays_for_needs_a_person() {
 }
 
 #[tokio::test]
+async fn a_dead_token_of_our_system_user_sends_no_client_to_sign_up_again() {
+    for (call, step) in [
+        ("system_user", Step::SystemUserAssigned),
+        ("is_assigned", Step::SystemUserAssigned),
+        ("assign", Step::SystemUserAssigned),
+        ("share_credit", Step::CreditShared),
+    ] {
+        let signup = Signup::new().await;
+        signup.world.graph.fail_next(call, GraphFault::Refused(refusal(400, 190, "expired")));
+        let stopped = signup.run().await;
+        assert_eq!(stopped_by(&stopped), (Some(step), "partner_token_refused"), "{call}");
+        assert!(stopped.next_try_at.is_some(), "{call}");
+        signup.world.clock.advance(Duration::from_secs(60 * 60));
+        assert_eq!(signup.run().await.status, OnboardingStatus::Active, "{call}");
+    }
+}
+
+#[tokio::test]
 async fn sharing_that_acted_without_an_answer_is_found_and_not_repeated() {
     let signup = Signup::new().await;
     signup.world.graph.fail_next("share_credit", GraphFault::UnclearAfter);
