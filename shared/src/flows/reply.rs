@@ -242,6 +242,10 @@ where
         conversation: &mut Conversation,
     ) -> Result<bool, StoreError> {
         if let Some(begun) = self.store().message(&MessageId::answer_to(&message.id)).await? {
+            if was_put_off(message, self.now()) {
+                unit::outcome("not_due");
+                return Ok(false);
+            }
             let ended = self.answer(message, conversation, &[]).await?;
             remember(conversation, &begun);
             return Ok(ended);
@@ -475,7 +479,7 @@ fn due(message: &Message) -> Option<Timestamp> {
     }
 }
 
-/// Whether an answer was tried and has to wait: a nudge for an older message must not bring it forward. The
+/// Whether an answer was tried and has to wait: a nudge for another message must not bring it forward. The
 /// time of one that was not tried yet is only its burst's.
 fn was_put_off(message: &Message, now: Timestamp) -> bool {
     attempts(message) > 0 && due(message).is_some_and(|due_at| due_at > now + CLOCK_SKEW)

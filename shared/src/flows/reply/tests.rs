@@ -396,6 +396,23 @@ async fn an_answer_that_was_put_off_is_not_tried_before_its_time() {
 }
 
 #[tokio::test]
+async fn newer_messages_do_not_bring_an_older_answer_that_was_put_off_forward() {
+    let chat = Chat::with("wamid.A").await;
+    chat.world.graph.fail_next("send", GraphFault::NotSent);
+    chat.nudge("wamid.A").await.unwrap();
+    for newer in ["wamid.B", "wamid.C", "wamid.D"] {
+        chat.receive(newer, "Still there?").await;
+        chat.early_nudge(newer).await.unwrap();
+        assert!(matches!(chat.state("wamid.A"), Answer::Pending { attempts: 1, .. }), "{newer}");
+    }
+    assert!(chat.sent().is_empty());
+    chat.world.clock.advance(chat.pause());
+    chat.nudge("wamid.A").await.unwrap();
+    assert_eq!(chat.sent().len(), 2, "in their order");
+    assert_eq!(chat.state("wamid.D"), Answer::Answered(own("wamid.D")));
+}
+
+#[tokio::test]
 async fn an_older_message_does_not_bring_a_put_off_answer_forward() {
     let chat = Chat::with("wamid.A").await;
     chat.world.clock.advance(Duration::from_secs(1));
