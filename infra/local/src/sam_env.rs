@@ -25,13 +25,14 @@ pub(crate) fn remove(dir: &StateDir) -> Result<()> {
     dir.remove(LAMBDA)
 }
 
-/// One environment for all functions: a name means the same in each.
+/// One environment for all functions: a name means the same in each. A value with blanks must stand in quotes, and
+/// none of ours has single ones.
 fn lines(environments: &BTreeMap<String, BTreeMap<String, String>>) -> String {
     let mut all: BTreeMap<&str, &str> = CREDENTIALS.into_iter().collect();
     for environment in environments.values() {
         all.extend(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     }
-    all.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    all.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect()
 }
 
 #[cfg(test)]
@@ -41,11 +42,11 @@ mod tests {
     #[test]
     fn the_lines_hold_every_name_once_with_the_credentials() {
         let one = |name: &str| {
-            BTreeMap::from([(name.to_owned(), "v".to_owned()), ("X".to_owned(), "y".to_owned())])
+            BTreeMap::from([(name.to_owned(), "v".to_owned()), ("X".to_owned(), "y z".to_owned())])
         };
         let lines = lines(&BTreeMap::from([("A".to_owned(), one("P")), ("B".to_owned(), one("Q"))]));
-        assert_eq!(lines.matches("X=y\n").count(), 1);
-        for line in ["P=v\n", "Q=v\n", "AWS_ACCESS_KEY_ID=test\n"] {
+        assert_eq!(lines.matches("X='y z'\n").count(), 1);
+        for line in ["P='v'\n", "Q='v'\n", "AWS_ACCESS_KEY_ID='test'\n"] {
             assert!(lines.contains(line), "{lines}");
         }
     }
